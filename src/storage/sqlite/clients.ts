@@ -1,0 +1,43 @@
+/** Clients in SQLite: the record as JSON beside the columns that are searched. */
+import { AppError } from '../../errors.ts';
+import type { Client, ClientStore } from '../port.ts';
+import type { Connection } from './connection.ts';
+import { createRecordReader, toPage } from './records.ts';
+
+export function createClientStore({ database, read, write }: Connection): ClientStore {
+  const find = database.prepare('SELECT record FROM clients WHERE client_id = ?');
+  const list = database.prepare(
+    `SELECT record FROM clients WHERE client_id > ? AND (? IS NULL OR is_vpn_node = ?)
+     ORDER BY client_id LIMIT ?`,
+  );
+  const toClient = createRecordReader<Client>();
+
+  return {
+    create: async (client) => {
+      const { clientId, isVpnNode, version } = client;
+      const { changes } = await write(
+        'createClient',
+        clientId,
+        Number(isVpnNode),
+        version,
+        JSON.stringify(client),
+      );
+      if (changes === 0) throw new AppError('conflict', `A client with the id "${clientId}" exists already.`);
+    },
+    find: (clientId) => read(() => toClient(find.get(clientId), clientId)),
+    replace: async (client) => {
+      const { clientId, isVpnNode, version } = client;
+      const record = JSON.stringify(client);
+      return (
+        (await write('replaceClient', Number(isVpnNode), version, record, clientId, version - 1)).changes ===
+        1
+      );
+    },
+    delete: async (clientId) => (await write('deleteClient', clientId)).changes === 1,
+    list: ({ after = '', limit }, { isVpnNode } = {}) =>
+      read(() => {
+        const wanted = isVpnNode === undefined ? null : Number(isVpnNode);
+        return toPage<Client>(list.all(after, wanted, wanted, limit + 1), limit, (client) => client.clientId);
+      }),
+  };
+}

@@ -1,0 +1,55 @@
+/**
+ * One SQLite store as this process uses it: reads run at once on a connection of their own, writes go through
+ * the queue to the writer thread.
+ */
+import type { DatabaseSync } from 'node:sqlite';
+
+import { makePrivateFile, openForReading, openForWriting } from './database.ts';
+import { translateError } from './errors.ts';
+import { migrate } from './migrations.ts';
+import { createWriteQueue } from './write-queue.ts';
+import type { WriteQueue } from './write-queue.ts';
+
+// Opening may meet another process's migration; nothing else runs yet, so blocking is harmless.
+const OPENING_WAIT_MS = 5_000;
+
+export interface Connection extends WriteQueue {
+  /** For reading; statements are prepared on it once. */
+  readonly database: DatabaseSync;
+  /** Runs a read now. */
+  read<T>(query: () => T): Promise<T>;
+}
+
+/** Opens (or makes, mode 0600) the file and brings its schema up to date. */
+export function openConnection(path: string): Connection {
+  prepareFile(path);
+  const database = openForReading(path);
+  const queue = createWriteQueue(path);
+
+  return {
+    database,
+    read: async (query) => {
+      try {
+        return query();
+      } catch (error) {
+        throw translateError(error);
+      }
+    },
+    write: queue.write,
+    close: async () => {
+      await queue.close();
+      if (database.isOpen) database.close();
+    },
+  };
+}
+
+function prepareFile(path: string): void {
+  try {
+    makePrivateFile(path);
+    const database = openForWriting(path, OPENING_WAIT_MS);
+    migrate(database);
+    database.close();
+  } catch (error) {
+    throw translateError(error);
+  }
+}

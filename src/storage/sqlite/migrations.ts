@@ -1,0 +1,74 @@
+/**
+ * The SQLite schema as numbered migrations. `PRAGMA user_version` is the number of those applied; a released
+ * migration is never edited, a change is a new one at the end.
+ */
+import type { DatabaseSync } from 'node:sqlite';
+
+const MIGRATIONS: readonly string[] = [
+  `CREATE TABLE artifacts (
+     model TEXT NOT NULL,
+     id TEXT NOT NULL,
+     payload TEXT NOT NULL,
+     expires_at INTEGER NOT NULL,
+     consumed_at INTEGER,
+     grant_id TEXT,
+     uid TEXT,
+     user_code TEXT,
+     PRIMARY KEY (model, id)
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX artifacts_expiry ON artifacts (expires_at);
+   CREATE INDEX artifacts_grant ON artifacts (grant_id) WHERE grant_id IS NOT NULL;
+   CREATE INDEX artifacts_uid ON artifacts (model, uid) WHERE uid IS NOT NULL;
+   CREATE INDEX artifacts_user_code ON artifacts (model, user_code) WHERE user_code IS NOT NULL;
+
+   CREATE TABLE clients (
+     client_id TEXT PRIMARY KEY,
+     is_vpn_node INTEGER NOT NULL,
+     version INTEGER NOT NULL,
+     record TEXT NOT NULL
+   ) STRICT, WITHOUT ROWID;
+
+   CREATE TABLE resource_servers (
+     identifier TEXT PRIMARY KEY,
+     audience TEXT NOT NULL UNIQUE,
+     record TEXT NOT NULL
+   ) STRICT, WITHOUT ROWID;
+
+   CREATE TABLE names (
+     name TEXT PRIMARY KEY,
+     kind TEXT NOT NULL CHECK (kind IN ('account', 'service'))
+   ) STRICT, WITHOUT ROWID;
+
+   CREATE TABLE key_sets (
+     id INTEGER PRIMARY KEY CHECK (id = 1),
+     version INTEGER NOT NULL,
+     keys TEXT NOT NULL
+   ) STRICT;
+
+   CREATE TABLE counters (
+     key TEXT PRIMARY KEY,
+     count INTEGER NOT NULL,
+     resets_at INTEGER NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX counters_expiry ON counters (resets_at);`,
+];
+
+/** Brings the schema up to date, all or nothing; two processes that start at once apply it once. */
+export function migrate(database: DatabaseSync): void {
+  database.exec('BEGIN IMMEDIATE');
+  try {
+    const applied = Number(database.prepare('PRAGMA user_version').get()?.['user_version']);
+    if (applied > MIGRATIONS.length) {
+      throw new Error(
+        `The store has schema ${applied}, this version of Portcullis knows ${MIGRATIONS.length}: ` +
+          'start the newer version that wrote it, or restore a backup made before the upgrade.',
+      );
+    }
+    for (const migration of MIGRATIONS.slice(applied)) database.exec(migration);
+    database.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
+    database.exec('COMMIT');
+  } catch (error) {
+    database.exec('ROLLBACK');
+    throw error;
+  }
+}

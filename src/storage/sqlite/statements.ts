@@ -1,0 +1,63 @@
+/**
+ * Every statement that writes, by name: the port's compare-and-sets at a glance. Each is one statement, so it
+ * is atomic by itself, and the writer thread can run any mixture of them in one transaction.
+ */
+
+const UPSERT_ARTIFACT = `INSERT INTO artifacts (model, id, payload, expires_at, grant_id, uid, user_code)
+  VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (model, id) DO UPDATE SET payload = excluded.payload,
+  expires_at = excluded.expires_at, grant_id = excluded.grant_id, uid = excluded.uid,
+  user_code = excluded.user_code`;
+
+// The sweep takes this much at a time: under 10 ms of the writer, and it outruns thousands of tokens a second.
+const SWEEP_ROWS = 500;
+
+export const STATEMENTS = {
+  upsertArtifact: UPSERT_ARTIFACT,
+  insertArtifact: `${UPSERT_ARTIFACT}, consumed_at = NULL WHERE artifacts.expires_at <= ?`,
+  consumeArtifact: `UPDATE artifacts SET consumed_at = ?
+    WHERE model = ? AND id = ? AND consumed_at IS NULL AND expires_at > ?`,
+  destroyArtifact: 'DELETE FROM artifacts WHERE model = ? AND id = ?',
+  revokeGrant: 'DELETE FROM artifacts WHERE grant_id = ?',
+  createClient: 'INSERT INTO clients VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
+  replaceClient:
+    'UPDATE clients SET is_vpn_node = ?, version = ?, record = ? WHERE client_id = ? AND version = ?',
+  deleteClient: 'DELETE FROM clients WHERE client_id = ?',
+  putResourceServer: `INSERT INTO resource_servers VALUES (?, ?, ?) ON CONFLICT (identifier)
+    DO UPDATE SET audience = excluded.audience, record = excluded.record`,
+  deleteResourceServer: 'DELETE FROM resource_servers WHERE identifier = ?',
+  claimName: 'INSERT INTO names VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET kind = kind RETURNING kind',
+  createKeySet: 'INSERT INTO key_sets VALUES (1, 1, ?) ON CONFLICT DO NOTHING',
+  replaceKeySet: 'UPDATE key_sets SET version = version + 1, keys = ? WHERE id = 1 AND version = ?',
+  hitCounter: `INSERT INTO counters VALUES (?1, 1, ?3 + ?2) ON CONFLICT (key) DO UPDATE SET
+    count = CASE WHEN resets_at <= ?3 THEN 1 ELSE count + 1 END,
+    resets_at = CASE WHEN resets_at <= ?3 THEN ?3 + ?2 ELSE resets_at END
+    RETURNING count, resets_at`,
+  sweepArtifacts: `DELETE FROM artifacts WHERE (model, id) IN
+    (SELECT model, id FROM artifacts WHERE expires_at <= ? ORDER BY expires_at LIMIT ${SWEEP_ROWS})`,
+  sweepCounters: `DELETE FROM counters WHERE key IN
+    (SELECT key FROM counters WHERE resets_at <= ? LIMIT ${SWEEP_ROWS})`,
+} as const;
+
+export type StatementName = keyof typeof STATEMENTS;
+
+export type Parameter = string | number | null;
+
+/** What a statement did: how many rows it changed, and the row of a RETURNING clause. */
+export interface WriteResult {
+  readonly changes: number;
+  readonly row?: Readonly<Record<string, unknown>>;
+}
+
+/** From the connection to the writer: the statements of one transaction. */
+export type Batch = readonly (readonly [StatementName, readonly Parameter[]])[];
+
+/** An SQLite error on its way between threads. */
+export interface WriteFailure {
+  readonly message: string;
+  readonly errcode: number | undefined;
+}
+
+/** From the writer back: one outcome a statement, in order, or why none of them happened. */
+export type BatchOutcome =
+  | { readonly ok: true; readonly outcomes: readonly (WriteResult | { readonly failure: WriteFailure })[] }
+  | { readonly ok: false; readonly failure: WriteFailure };

@@ -1,0 +1,59 @@
+/**
+ * The writer thread: runs each batch that it is sent as one transaction, so that one fsync makes all of it
+ * survive a power cut. It blocks on locks and disks so that the event loop of the server does not.
+ */
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { parentPort, workerData } from 'node:worker_threads';
+
+import { openForWriting } from './database.ts';
+import { isUnavailable } from './errors.ts';
+import { STATEMENTS } from './statements.ts';
+import type { Batch, BatchOutcome, StatementName, WriteFailure, WriteResult } from './statements.ts';
+
+// Shorter than the connection's patience, so that a locked file is told as such.
+const BUSY_TIMEOUT_MS = 1_500;
+
+const database = openForWriting(String(workerData), BUSY_TIMEOUT_MS);
+const prepared = new Map<StatementName, StatementSync>();
+
+parentPort?.on('message', (batch: Batch) => parentPort?.postMessage(commit(database, batch)));
+
+function commit(on: DatabaseSync, batch: Batch): BatchOutcome {
+  try {
+    on.exec('BEGIN IMMEDIATE');
+    const outcomes = batch.map(run);
+    on.exec('COMMIT');
+    return { ok: true, outcomes };
+  } catch (error) {
+    if (on.isTransaction) on.exec('ROLLBACK');
+    return { ok: false, failure: toFailure(error) };
+  }
+}
+
+/** A refused statement (a constraint) changed nothing and fails alone; a store that gives way fails the batch. */
+function run([name, parameters]: Batch[number]): WriteResult | { failure: WriteFailure } {
+  try {
+    const statement = prepare(name);
+    if (!STATEMENTS[name].includes('RETURNING'))
+      return { changes: Number(statement.run(...parameters).changes) };
+    const row = statement.get(...parameters);
+    return row === undefined ? { changes: 0 } : { changes: 1, row: { ...row } };
+  } catch (error) {
+    if (isUnavailable(error)) throw error;
+    return { failure: toFailure(error) };
+  }
+}
+
+function prepare(name: StatementName): StatementSync {
+  const known = prepared.get(name);
+  if (known !== undefined) return known;
+  const statement = database.prepare(STATEMENTS[name]);
+  prepared.set(name, statement);
+  return statement;
+}
+
+function toFailure(error: unknown): WriteFailure {
+  if (!Error.isError(error)) return { message: String(error), errcode: undefined };
+  const errcode = 'errcode' in error && typeof error.errcode === 'number' ? error.errcode : undefined;
+  return { message: error.message, errcode };
+}

@@ -1,0 +1,66 @@
+/**
+ * The upsert of artifacts, by far the most frequent write. Nearly all of them are new, and many inserts cost the
+ * engine half of as many upserts; so an artifact goes out as an insert, until one of its model comes back under
+ * the same id (a session, a grant, an interaction): from then on that model goes out as upserts.
+ */
+import type { Model } from 'mongoose';
+
+import { storeUnavailable } from '../../errors.ts';
+import type { Artifact, ArtifactStore } from '../port.ts';
+import type { Calls } from './calls.ts';
+import { isDuplicateKey, itemErrors } from './errors.ts';
+import { createGroup } from './group-commit.ts';
+import type { ArtifactRow } from './schemas.ts';
+
+const LINKS = ['grantId', 'uid', 'userCode'] as const;
+
+export function createUpsert(model: Model<ArtifactRow>, calls: Calls): ArtifactStore['upsert'] {
+  /** False where the id is taken. */
+  const insert = createGroup<Artifact, boolean>(calls, async (artifacts, options) => {
+    const rows = [...artifacts].map(([key, artifact]) => ({ _id: key, ...changeTo(artifact).$set }));
+    const write = model.insertMany(rows, { ...options, ordered: false, lean: true });
+    const errors = await itemErrors(artifacts.keys(), write);
+    return (key) => !isDuplicateKey(errors.get(key)) && isDone(errors.get(key));
+  });
+  const replace = createGroup<Artifact, boolean>(calls, async (artifacts, options) => {
+    const updates = [...artifacts].map(([key, artifact]) => ({
+      updateOne: { filter: { _id: key }, update: changeTo(artifact), upsert: true },
+    }));
+    const write = model.bulkWrite(updates, { ...options, ordered: false });
+    const errors = await itemErrors(artifacts.keys(), write);
+    return (key) => isDone(errors.get(key));
+  });
+  const replacedModels = new Set<string>();
+
+  return async (artifact) => {
+    const since = performance.now();
+    const key = keyOf(artifact.model, artifact.id);
+    if (!replacedModels.has(artifact.model) && (await insert(key, artifact, since))) return;
+    replacedModels.add(artifact.model);
+    await replace(key, artifact, since);
+  };
+}
+
+export const keyOf = (model: string, id: string): string => `${model}:${id}`;
+
+export const dateOf = (seconds: number): Date => new Date(seconds * 1000);
+
+/** The update that makes a row hold this artifact; whether it was consumed stays as it is. */
+export function changeTo(artifact: Artifact) {
+  const given = LINKS.filter((name) => artifact[name] !== undefined);
+  const absent = LINKS.filter((name) => artifact[name] === undefined);
+  return {
+    $set: {
+      model: artifact.model,
+      payload: JSON.stringify(artifact.payload),
+      expiresAt: dateOf(artifact.expiresAt),
+      ...Object.fromEntries(given.map((name) => [name, artifact[name]])),
+    },
+    $unset: Object.fromEntries(absent.map((name) => [name, 1])),
+  };
+}
+
+function isDone(error: unknown): true {
+  if (error !== undefined) throw storeUnavailable(error);
+  return true;
+}

@@ -1,0 +1,84 @@
+/** Artifacts in MongoDB: every "once" is one conditional write of one document, acknowledged by a majority. */
+import mongoose from 'mongoose';
+import type { Model } from 'mongoose';
+
+import { isAppError } from '../../errors.ts';
+import type { Artifact, ArtifactStore, StoredArtifact } from '../port.ts';
+import { changeTo, createUpsert, dateOf, keyOf } from './artifact-upserts.ts';
+import type { Calls } from './calls.ts';
+import { isDuplicateKey } from './errors.ts';
+import { createFinder, findConfirmed } from './finder.ts';
+import type { ArtifactRow } from './schemas.ts';
+
+export function createArtifactStore(model: Model<ArtifactRow>, calls: Calls): ArtifactStore {
+  const find = createFinder(model, calls);
+
+  return {
+    upsert: createUpsert(model, calls),
+    insert: (artifact, now) => insert(model, calls, artifact, now),
+    find: async (kind, id, now) => {
+      const row = await find(keyOf(kind, id), (found) => isLive(found, now));
+      return row !== null && isLive(row, now) ? toArtifact(row) : null;
+    },
+    findBy: async (kind, key, value, now) => {
+      const filter = { model: kind, [key]: value, expiresAt: after(now) };
+      const row = await findConfirmed(calls, (options) =>
+        model.findOne(filter, null, options).lean<ArtifactRow>().exec(),
+      );
+      return row === null ? null : toArtifact(row);
+    },
+    consume: async (kind, id, now) => {
+      const filter = { _id: keyOf(kind, id), consumedAt: null, expiresAt: after(now) };
+      const { modifiedCount } = await calls.run((options) =>
+        model.updateOne(filter, { $set: { consumedAt: now } }, options).exec(),
+      );
+      return modifiedCount === 1;
+    },
+    destroy: async (kind, id) => {
+      await calls.run((options) => model.deleteOne({ _id: keyOf(kind, id) }, options).exec());
+    },
+    revokeGrant: (grantId) => revokeGrant(model, calls, grantId),
+  };
+}
+
+/** An expired one is overwritten by the first; the filter no longer matches for the others, whose insert then fails. */
+async function insert(
+  model: Model<ArtifactRow>,
+  calls: Calls,
+  artifact: Artifact,
+  now: number,
+): Promise<boolean> {
+  const expired = { _id: keyOf(artifact.model, artifact.id), expiresAt: upTo(now) };
+  const { $set, $unset } = changeTo(artifact);
+  const change = { $set, $unset: { ...$unset, consumedAt: 1 } };
+  try {
+    await calls.run((options) => model.updateOne(expired, change, { ...options, upsert: true }).exec());
+    return true;
+  } catch (error) {
+    if (!isDuplicateKey(error)) throw error;
+    return false;
+  }
+}
+
+async function revokeGrant(model: Model<ArtifactRow>, calls: Calls, grantId: string): Promise<void> {
+  const since = performance.now();
+  const revoke = () => calls.run((options) => model.deleteMany({ grantId }, options).exec(), since);
+  try {
+    await revoke();
+  } catch (error) {
+    // The driver does not try a delete of many again after a failover; twice does no harm.
+    if (!isAppError(error, 'store_unavailable')) throw error;
+    await revoke();
+  }
+}
+
+const after = (now: number) => mongoose.trusted({ $gt: dateOf(now) });
+const upTo = (now: number) => mongoose.trusted({ $lte: dateOf(now) });
+
+const isLive = (row: ArtifactRow, now: number): boolean => row.expiresAt > dateOf(now);
+
+const toArtifact = (row: ArtifactRow): StoredArtifact => ({
+  payload: JSON.parse(row.payload) as Artifact['payload'], // written by changeTo()
+  expiresAt: row.expiresAt.getTime() / 1000,
+  consumedAt: row.consumedAt ?? null,
+});

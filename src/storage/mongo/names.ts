@@ -1,0 +1,21 @@
+/** The register of names in MongoDB: the first claim inserts, every later one reads in the same write. */
+import type { Model } from 'mongoose';
+
+import type { NameStore } from '../port.ts';
+import type { Calls } from './calls.ts';
+import type { NameRow } from './schemas.ts';
+
+export function createNameStore(model: Model<NameRow>, calls: Calls): NameStore {
+  return {
+    claim: async (name, kind) => {
+      const claim = { $setOnInsert: { kind } };
+      const row = await calls.run((options) =>
+        model
+          .findOneAndUpdate({ _id: name }, claim, { ...options, upsert: true, returnDocument: 'after' })
+          .lean<NameRow>()
+          .exec(),
+      );
+      return row.kind;
+    },
+  };
+}

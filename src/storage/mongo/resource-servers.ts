@@ -1,0 +1,53 @@
+/** Resource servers in MongoDB; the unique index on the audience settles races. */
+import type { Model } from 'mongoose';
+
+import { AppError } from '../../errors.ts';
+import type { ResourceServer, ResourceServerStore } from '../port.ts';
+import type { Calls } from './calls.ts';
+import { isDuplicateKey } from './errors.ts';
+import { createFinder, findConfirmed } from './finder.ts';
+import { createPageReader } from './paging.ts';
+import type { ResourceServerRow } from './schemas.ts';
+
+export function createResourceServerStore(
+  model: Model<ResourceServerRow>,
+  calls: Calls,
+): ResourceServerStore {
+  const find = createFinder(model, calls);
+  const readPage = createPageReader(model, calls, toResourceServer);
+
+  return {
+    put: async (resourceServer) => {
+      const { identifier, audience } = resourceServer;
+      const change = { $set: { audience, record: JSON.stringify(resourceServer) } };
+      try {
+        await calls.run((options) =>
+          model.updateOne({ _id: identifier }, change, { ...options, upsert: true }).exec(),
+        );
+      } catch (error) {
+        if (!isDuplicateKey(error)) throw error;
+        throw new AppError('conflict', `Another resource server has the audience "${audience}".`);
+      }
+    },
+    find: async (identifier) => {
+      const row = await find(identifier);
+      return row && toResourceServer(row);
+    },
+    findByAudience: async (audience) => {
+      const row = await findConfirmed(calls, (options) =>
+        model.findOne({ audience }, null, options).lean<ResourceServerRow>().exec(),
+      );
+      return row && toResourceServer(row);
+    },
+    delete: async (identifier) => {
+      const { deletedCount } = await calls.run((options) =>
+        model.deleteOne({ _id: identifier }, options).exec(),
+      );
+      return deletedCount === 1;
+    },
+    list: (page) => readPage(page),
+  };
+}
+
+// The record is written above, from a ResourceServer.
+const toResourceServer = (row: ResourceServerRow): ResourceServer => JSON.parse(row.record) as ResourceServer;

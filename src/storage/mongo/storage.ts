@@ -1,0 +1,64 @@
+/**
+ * The MongoDB driver: the store of an installation with more than one instance. Every write is acknowledged by a
+ * majority of the replica set and journaled there, every read is the primary's.
+ */
+import type { Storage } from '../port.ts';
+import { createArtifactStore } from './artifacts.ts';
+import { createCalls } from './calls.ts';
+import type { Calls } from './calls.ts';
+import { createClientStore } from './clients.ts';
+import { connect } from './connection.ts';
+import { createCounterStore } from './counters.ts';
+import { prepareCollections } from './indexes.ts';
+import { createNameStore } from './names.ts';
+import { createResourceServerStore } from './resource-servers.ts';
+import { createModels } from './schemas.ts';
+import type { Models } from './schemas.ts';
+import { createSigningKeyStore } from './signing-keys.ts';
+
+interface MongoStorageOptions {
+  /** `mongodb://…` or `mongodb+srv://…` of a replica set. */
+  readonly uri: string;
+  /** Without it the one that the URI names, or `portcullis`. */
+  readonly databaseName?: string;
+}
+
+/**
+ * Opens the store, making its collections and indexes where they are missing. Rejects with
+ * AppError('store_unavailable') where nobody answers, with a plain Error and its remedy where waiting will not help.
+ */
+export async function openMongoStorage({ uri, databaseName }: MongoStorageOptions): Promise<Storage> {
+  const connection = await connect(uri, databaseName);
+  const calls = createCalls();
+  const models = createModels(connection);
+  try {
+    await prepareCollections(models, calls);
+  } catch (error) {
+    await connection.destroy(true);
+    throw error;
+  }
+  return {
+    artifacts: createArtifactStore(models.artifacts, calls),
+    clients: createClientStore(models.clients, calls),
+    resourceServers: createResourceServerStore(models.resourceServers, calls),
+    names: createNameStore(models.names, calls),
+    signingKeys: createSigningKeyStore(models.keySets, calls),
+    counters: createCounterStore(models.counters, calls),
+    ping: createPing(models.probes, calls),
+    // The expiry indexes do it.
+    deleteExpired: async () => 0,
+    close: async () => {
+      await calls.close();
+      await connection.destroy(true);
+    },
+  };
+}
+
+/** A primary that lost its majority still reads, and says that it is writable: only a write tells. */
+function createPing(model: Models['probes'], calls: Calls): Storage['ping'] {
+  return async () => {
+    await calls.run((options) =>
+      model.updateOne({ _id: 'ping' }, { $inc: { count: 1 } }, { ...options, upsert: true }).exec(),
+    );
+  };
+}

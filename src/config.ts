@@ -1,0 +1,122 @@
+/**
+ * The configuration of the process: flags, environment, settings file and defaults in, `Config` and `Secrets`
+ * out, or every fault at once. This file joins the steps that `config/` holds, one file each. Nothing here reads
+ * the process: flags and environment are arguments.
+ */
+import { completeKeys, keySources } from './config/complete-keys.ts';
+import { ensureDevelopmentSecrets, readDevelopmentSecrets } from './config/development-secrets.ts';
+import type { ConfigFault, Source } from './config/faults.ts';
+import type { SettingFlags, Sources } from './config/resolve.ts';
+import type { Env } from './config/secret-sources.ts';
+import type { SecretName } from './config/secrets.ts';
+import { settle } from './config/settle.ts';
+import type { SettingValues } from './config/settings.ts';
+import type { ListenAddress } from './config/values.ts';
+
+/** What a program may be told by flags: a settings file, and any setting by its name. */
+export type ConfigFlags = SettingFlags & { readonly config?: string | undefined };
+
+export interface ConfigInput {
+  readonly flags: ConfigFlags;
+  readonly env: Env;
+  /** What relative paths start from; the working folder where it is not given. */
+  readonly cwd?: string;
+  /** Read where neither --config nor CONFIG_FILE is given; may be absent. The package's own by default. */
+  readonly defaultFile?: string;
+}
+
+/** The settings that are in force. Deep readonly, free of secrets: safe to print. Paths are absolute. */
+export interface Config {
+  readonly environment: 'development' | 'test' | 'production';
+  readonly isProduction: boolean;
+  /** An origin, without a slash at its end. */
+  readonly issuer: string;
+  readonly host: string;
+  readonly port: number;
+  /** `redactedUrl` is for people; `Secrets.databaseUrl` is what opens the store. */
+  readonly database:
+    | { readonly kind: 'sqlite'; readonly path: string }
+    | { readonly kind: 'mongodb'; readonly redactedUrl: string };
+  readonly trustedProxies: number;
+  readonly corsAllowedOrigins: readonly string[];
+  /** Null: no metrics. */
+  readonly metricsAddress: ListenAddress | null;
+  readonly logLevel: SettingValues['logLevel'];
+  readonly rateLimits: boolean;
+  readonly debug: boolean;
+  readonly keysFolder: string;
+  readonly varFolder: string;
+  readonly tokens: { readonly accessTokenLifetimeSeconds: number; readonly jwksMaxAgeSeconds: number };
+  readonly vpn: {
+    readonly audience: string;
+    readonly tokenLifetimeSeconds: number;
+    readonly exchangesPerMinute: number;
+    readonly roles: Readonly<Record<string, number>>;
+  };
+}
+
+/** What must never be printed. */
+export interface Secrets {
+  /** Encrypts at rest. */
+  readonly secretKey: string;
+  /** Signs our own cookies and cursors. */
+  readonly jwtSecretKey: string;
+  /** `sqlite:` with an absolute path, `mongodb://…` or `mongodb+srv://…`. */
+  readonly databaseUrl: string;
+  readonly smtpUrl: string | null;
+}
+
+export type ConfigResult =
+  | {
+      readonly ok: true;
+      readonly config: Config;
+      readonly secrets: Secrets;
+      readonly sources: Sources;
+      readonly warnings: readonly ConfigFault[];
+    }
+  | {
+      readonly ok: false;
+      readonly faults: readonly ConfigFault[];
+      readonly warnings: readonly ConfigFault[];
+    };
+
+/** What `config print` shows; reading it changes nothing. */
+export interface ConfigInspection {
+  readonly config: Config;
+  readonly sources: Sources;
+  /** Where each secret comes from; `missing` where it does not. */
+  readonly secretSources: Readonly<Record<SecretName, Source>>;
+  readonly faults: readonly ConfigFault[];
+  readonly warnings: readonly ConfigFault[];
+}
+
+/** Reads the configuration; in development, makes the secrets that are missing and keeps them under VAR_DIR. */
+export function loadConfig(input: ConfigInput): ConfigResult {
+  const { config, sources, databaseUrl, given, faults, warnings } = settle(input);
+  if (faults.length > 0) return { ok: false, faults, warnings };
+
+  const keys = completeKeys(given, () => ensureDevelopmentSecrets(config.varFolder));
+  if (!keys.ok) return { ok: false, faults: [keys.fault], warnings };
+  const { SECRET_KEY: secretKey, JWT_SECRET_KEY: jwtSecretKey } = keys.secrets;
+  const secrets = { secretKey, jwtSecretKey, databaseUrl, smtpUrl: given.SMTP_URL?.value ?? null };
+  return { ok: true, config, secrets, sources, warnings };
+}
+
+/** Reads the configuration for people to look at: changes nothing, makes no secrets and gives none away. */
+export function inspectConfig(input: ConfigInput): ConfigInspection {
+  const { config, sources, given, faults, warnings } = settle(input);
+  const kept = config.isProduction ? null : readDevelopmentSecrets(config.varFolder);
+  const secretSources = {
+    ...keySources(given, kept),
+    SMTP_URL: given.SMTP_URL?.source ?? ({ kind: 'missing' } as const),
+  };
+  const isKeptBroken =
+    kept !== null && !kept.ok && (given.SECRET_KEY === null || given.JWT_SECRET_KEY === null);
+  return {
+    config,
+    sources,
+    secretSources,
+    faults: isKeptBroken ? [...faults, kept.fault] : faults,
+    warnings,
+  };
+}

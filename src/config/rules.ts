@@ -1,0 +1,65 @@
+/**
+ * What settings must be to each other, wherever the server runs, and what is allowed but worth a warning. What
+ * production alone refuses is in `production.ts`.
+ */
+import type { Config } from '../config.ts';
+import type { ConfigFault } from './faults.ts';
+import { settingFault } from './refusals.ts';
+import type { Sources } from './resolve.ts';
+import type { Env } from './secret-sources.ts';
+import { isOurDebug } from './settings.ts';
+import { isLoopbackHost } from './values.ts';
+
+// The audience of this server's own API: a VPN JWT must never be taken for one of its tokens.
+const OWN_AUDIENCE = 'portcullis';
+
+/** The faults of settings that do not go together. */
+export function conflicts(config: Config, sources: Sources): readonly ConfigFault[] {
+  const { vpn, issuer, metricsAddress, port } = config;
+  const faults: ConfigFault[] = [];
+  if (vpn.audience === OWN_AUDIENCE || vpn.audience === issuer) {
+    const remedy = 'Choose another name, such as vpn-node.';
+    const found = `found "${vpn.audience}", which means this server itself`;
+    faults.push(settingFault('vpnAudience', sources.vpnAudience, found, 'an audience of its own', remedy));
+  }
+  if (metricsAddress !== null && port !== 0 && metricsAddress.port === port) {
+    const found = `found port ${port}, where the server itself listens`;
+    const remedy = 'Choose another port, or set METRICS_ADDRESS=off.';
+    faults.push(settingFault('metricsAddress', sources.metricsAddress, found, 'a port of its own', remedy));
+  }
+  return faults;
+}
+
+/** What is allowed but may surprise. */
+export function warnings(config: Config, sources: Sources, env: Env): readonly ConfigFault[] {
+  return config.isProduction
+    ? productionWarnings(config, sources)
+    : developmentWarnings(config, sources, env);
+}
+
+function productionWarnings({ trustedProxies }: Config, sources: Sources): readonly ConfigFault[] {
+  const faults: ConfigFault[] = [];
+  if (trustedProxies === 0) {
+    const found =
+      'found 0, so every client behind a TLS proxy has the proxy’s address and shares its rate limits';
+    const remedy = 'Set TRUST_PROXY=1 where one proxy stands before this server.';
+    faults.push(settingFault('trustProxy', sources.trustProxy, found, 'the number of proxies', remedy));
+  }
+  return faults;
+}
+
+function developmentWarnings({ issuer }: Config, sources: Sources, env: Env): readonly ConfigFault[] {
+  const faults: ConfigFault[] = [];
+  if (!isLoopbackHost(new URL(issuer).hostname)) {
+    const found = `found development rules for ${issuer}, which is not a loopback host`;
+    const remedy = 'Set NODE_ENV=production before anybody else uses this server.';
+    faults.push(settingFault('environment', sources.environment, found, 'production for it', remedy));
+  }
+  if (!isOurDebug(env['DEBUG'] ?? '')) {
+    const found = 'found namespaces of the npm package debug, which Portcullis itself ignores';
+    const source = { kind: 'environment', name: 'DEBUG' } as const;
+    const remedy = 'Set DEBUG=true for detailed errors, or leave it where the namespaces are meant.';
+    faults.push(settingFault('debug', source, found, 'true or false', remedy));
+  }
+  return faults;
+}

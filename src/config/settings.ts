@@ -1,0 +1,277 @@
+/**
+ * The table of all settings: for each its path in the settings file, its name in the environment, its flag, what
+ * it may hold, its default and the words for people. A new setting is one entry here and one line in
+ * `config/portcullis.yaml`. Secrets are not settings: see `secrets.ts`.
+ */
+import * as z from 'zod';
+
+import {
+  addressOrOff,
+  audience,
+  database,
+  exactOrigins,
+  folder,
+  host,
+  onOff,
+  origin,
+  roles,
+  wholeNumber,
+} from './values.ts';
+
+const DAY_SECONDS = 86_400;
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+
+interface Setting<Schema extends z.ZodType, Default> {
+  /** Where it stands in the settings file. */
+  readonly path: string;
+  /** Its name in the environment; null where only the settings file can hold it. */
+  readonly env: string | null;
+  readonly schema: Schema;
+  /** Turns the text of a flag or an environment variable into what the file would hold; undefined: not given. */
+  readonly fromText: (text: string) => unknown;
+  /** As the file would write it; null where it follows from other settings (see `config.ts`). */
+  readonly default: Default;
+  /** What it is, in one line. */
+  readonly about: string;
+  /** Completes "expected …". */
+  readonly expected: string;
+  /** A value that works, for the remedy; where none is given, the default. */
+  readonly example?: string;
+  /** Its value may hold a password, so a refused one is not shown. */
+  readonly isSensitive?: true;
+}
+
+/** Checks at compile time that a default is something its own schema takes. */
+function setting<Schema extends z.ZodType, const Default extends z.input<Schema> | null>(
+  entry: Setting<Schema, Default>,
+): Setting<Schema, Default> {
+  return entry;
+}
+
+const asIs = (text: string): string => text;
+const asNumber = (text: string): unknown => (/^-?(?:0|[1-9]\d*)$/.test(text) ? Number(text) : text);
+const asList = (text: string): unknown =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+const asSwitch = (text: string): unknown => booleanOf(text.toLowerCase()) ?? text.toLowerCase();
+
+/** `DEBUG` is ours only as a boolean: the npm package `debug` reads the same variable as a list of namespaces. */
+export function isOurDebug(text: string): boolean {
+  return booleanOf(text.trim().toLowerCase()) !== undefined || text.trim() === '';
+}
+
+function booleanOf(text: string): boolean | undefined {
+  if (text === 'true' || text === '1') return true;
+  return text === 'false' || text === '0' ? false : undefined;
+}
+
+function seconds(least: number, most: number): string {
+  return `a whole number of seconds from ${least} to ${most}`;
+}
+
+export const SETTINGS = {
+  environment: setting({
+    path: 'environment',
+    env: 'NODE_ENV',
+    schema: z.enum(['development', 'test', 'production']),
+    fromText: asIs,
+    default: null,
+    about: 'Which rules apply; unset: development where the issuer is loopback, otherwise production.',
+    expected: 'development, test or production',
+    example: 'production',
+  }),
+  issuer: setting({
+    path: 'issuer',
+    env: 'ISSUER',
+    schema: origin,
+    fromText: asIs,
+    default: null,
+    about: 'The origin that clients know this server by; https in production.',
+    expected: 'an origin, http(s)://host[:port], without path, query, fragment and user',
+    example: 'https://auth.example.com',
+  }),
+  host: setting({
+    path: 'host',
+    env: 'HOST',
+    schema: host,
+    fromText: asIs,
+    default: null,
+    about: 'The address to listen on; unset: 127.0.0.1 in development, 0.0.0.0 in production.',
+    expected: 'an IP address or a host name, without a port',
+    example: '127.0.0.1',
+  }),
+  port: setting({
+    path: 'port',
+    env: 'PORT',
+    schema: wholeNumber(0, 65_535),
+    fromText: asNumber,
+    default: 8011,
+    about: 'The port to listen on; 0: any free one.',
+    expected: 'a whole number from 0 to 65535',
+  }),
+  databaseUrl: setting({
+    path: 'database_url',
+    env: 'DATABASE_URL',
+    schema: database,
+    fromText: asIs,
+    default: 'sqlite:var/portcullis.db',
+    about: 'The store: sqlite:PATH, mongodb://… or mongodb+srv://…; with a password in it, environment only.',
+    expected: 'sqlite:PATH (one colon, no slashes before the path), mongodb://HOST… or mongodb+srv://HOST…',
+    isSensitive: true,
+  }),
+  trustProxy: setting({
+    path: 'trust_proxy',
+    env: 'TRUST_PROXY',
+    schema: wholeNumber(0, 10),
+    fromText: asNumber,
+    default: 0,
+    about: 'How many reverse proxies stand before this server; their X-Forwarded-For entries are trusted.',
+    expected: 'how many trusted proxies there are, a whole number from 0 to 10',
+  }),
+  corsAllowedOrigins: setting({
+    path: 'cors_allowed_origins',
+    env: 'CORS_ALLOWED_ORIGINS',
+    schema: exactOrigins,
+    fromText: asList,
+    default: [],
+    about: 'Other origins whose scripts may read answers; in the environment comma-separated.',
+    expected:
+      'exact origins, each http(s)://host[:port] in lower case without a path or slash at its end; not * and not null',
+    example: 'https://app.example.com,https://admin.example.com',
+  }),
+  metricsAddress: setting({
+    path: 'metrics_address',
+    env: 'METRICS_ADDRESS',
+    schema: addressOrOff,
+    fromText: asIs,
+    default: '127.0.0.1:9464',
+    about: 'Where Prometheus reads /metrics, host:port, or off.',
+    expected: 'host:port (an IPv6 address in brackets), or off',
+  }),
+  logLevel: setting({
+    path: 'log_level',
+    env: 'LOG_LEVEL',
+    schema: z.enum(LOG_LEVELS),
+    fromText: (text) => text.toLowerCase(),
+    default: 'info',
+    about: 'The least level that is logged: fatal, error, warn, info, debug, trace or silent.',
+    expected: `one of ${LOG_LEVELS.join(', ')}`,
+  }),
+  rateLimits: setting({
+    path: 'rate_limits',
+    env: 'RATE_LIMITS',
+    schema: onOff,
+    fromText: asSwitch,
+    default: 'on',
+    about: 'Rate limits: on or off; off in development only.',
+    expected: 'on or off',
+  }),
+  debug: setting({
+    path: 'debug',
+    env: 'DEBUG',
+    schema: z.boolean(),
+    fromText: (text) => (isOurDebug(text) ? booleanOf(text.toLowerCase()) : undefined),
+    default: false,
+    about: 'Detailed errors in answers: true or false; true in development only.',
+    expected: 'true or false',
+  }),
+  keysFolder: setting({
+    path: 'keys_dir',
+    env: 'KEYS_DIR',
+    schema: folder,
+    fromText: asIs,
+    default: 'keys',
+    about: 'The folder whose *.pem files are imported as signing keys.',
+    expected: 'the path of a folder',
+  }),
+  varFolder: setting({
+    path: 'var_dir',
+    env: 'VAR_DIR',
+    schema: folder,
+    fromText: asIs,
+    default: 'var',
+    about: 'The folder for what the server writes: secrets and mails of development.',
+    expected: 'the path of a folder',
+  }),
+  accessTokenLifetimeSeconds: setting({
+    path: 'tokens.access_token_lifetime',
+    env: 'ACCESS_TOKEN_LIFETIME',
+    schema: wholeNumber(60, DAY_SECONDS),
+    fromText: asNumber,
+    default: 3_600,
+    about: 'Seconds that an opaque access token lives.',
+    expected: seconds(60, DAY_SECONDS),
+  }),
+  jwksMaxAgeSeconds: setting({
+    path: 'tokens.jwks_max_age',
+    env: 'JWKS_MAX_AGE',
+    schema: wholeNumber(30, DAY_SECONDS),
+    fromText: asNumber,
+    default: 300,
+    about:
+      'Seconds that relying parties may keep the JWKS; a new key waits longer than this before it signs.',
+    expected: seconds(30, DAY_SECONDS),
+  }),
+  vpnAudience: setting({
+    path: 'vpn.audience',
+    env: 'VPN_AUDIENCE',
+    schema: audience,
+    fromText: asIs,
+    default: 'vpn-node',
+    about: 'The audience (aud) of VPN JWTs.',
+    expected: '1 to 255 printable ASCII characters without spaces, other than portcullis and the issuer',
+  }),
+  vpnTokenLifetimeSeconds: setting({
+    path: 'vpn.token_lifetime',
+    env: 'VPN_TOKEN_LIFETIME',
+    schema: wholeNumber(60, DAY_SECONDS),
+    fromText: asNumber,
+    default: 3_600,
+    about: 'Seconds that a VPN JWT lives.',
+    expected: seconds(60, DAY_SECONDS),
+  }),
+  vpnRateLimit: setting({
+    path: 'vpn.rate_limit',
+    env: 'VPN_RATE_LIMIT',
+    schema: wholeNumber(1, 100_000),
+    fromText: asNumber,
+    default: 120,
+    about: 'Exchanges at /vpn/auth/ that one node may make in a minute.',
+    expected: 'a whole number from 1 to 100000',
+  }),
+  vpnRoles: setting({
+    path: 'vpn.roles',
+    env: null,
+    schema: roles,
+    fromText: asIs,
+    default: { basic: 10, manager: 30, admin: 50 },
+    about: 'The roles of people on VPN nodes, and the level of each.',
+    expected:
+      'a mapping of 1 to 32 role names (a-z, 0-9, _ and -, a letter first; not node, constructor or prototype) to levels, whole numbers from 1 to 1000',
+    example: '{ basic: 10, admin: 50 }',
+  }),
+} as const;
+
+export type SettingName = keyof typeof SETTINGS;
+
+/** The value of each setting; null where none was given and it follows from the others. */
+export type SettingValues = {
+  readonly [Name in SettingName]:
+    | z.output<(typeof SETTINGS)[Name]['schema']>
+    | ((typeof SETTINGS)[Name]['default'] extends null ? null : never);
+};
+
+// Object.keys is typed as string[]; SETTINGS is a literal that nothing adds to.
+export const SETTING_NAMES = Object.keys(SETTINGS) as readonly SettingName[];
+
+/** What a setting is called in faults: its name in the environment, or its path where it has none. */
+export function nameOf(name: SettingName): string {
+  return SETTINGS[name].env ?? SETTINGS[name].path;
+}
+
+/** The flag of a setting, such as `--database-url`. */
+export function flagOf(name: SettingName): string {
+  return `--${SETTINGS[name].path.replaceAll(/[._]/g, '-')}`;
+}

@@ -1,0 +1,130 @@
+/**
+ * Settles the configuration without changing anything: reads every source, derives what was not given, and
+ * gathers all faults and warnings. What it gives is complete also where there are faults, so that each is told.
+ */
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import type { Config, ConfigInput } from '../config.ts';
+import type { ConfigFault } from './faults.ts';
+import { explainProduction, fileFaults, settingFaults } from './production.ts';
+import { redactUrl, showValue } from './redact.ts';
+import { resolveSettings } from './resolve.ts';
+import type { Resolved, Sources } from './resolve.ts';
+import { conflicts, warnings } from './rules.ts';
+import type { Env } from './secret-sources.ts';
+import { missingSecretFaults, readSecrets, weakSecretFaults } from './secrets.ts';
+import type { GivenSecrets } from './secrets.ts';
+import { readSettingsFile } from './settings-file.ts';
+import type { SettingsFile } from './settings-file.ts';
+import { isLoopbackHost } from './values.ts';
+import type { Database } from './values.ts';
+
+const SHIPPED_FILE = fileURLToPath(new URL('../../config/portcullis.yaml', import.meta.url));
+
+interface Settled {
+  readonly config: Config;
+  readonly sources: Sources;
+  readonly databaseUrl: string;
+  readonly given: GivenSecrets;
+  readonly faults: readonly ConfigFault[];
+  readonly warnings: readonly ConfigFault[];
+}
+
+/** Reads and checks everything. */
+export function settle(input: ConfigInput): Settled {
+  const { flags, env, cwd = '' } = input;
+  const file = settingsFileOf(input, cwd);
+  const resolved = resolveSettings(flags, env, cwd, file);
+  const { given, faults: unreadable } = readSecrets(env, cwd);
+  const database = absolute(resolved.values.databaseUrl, cwd);
+  const config = toConfig(resolved, database, cwd);
+
+  const told = [...file.faults, ...resolved.faults, ...unreadable];
+  // A variable that was refused has its default for now: what that breaks is no news.
+  const isNews = ({ variable }: ConfigFault): boolean =>
+    !told.some((fault) => fault.variable === variable || fault.variable === `${variable}_FILE`);
+  const found = [...conflicts(config, resolved.sources), ...productionFaults(config, resolved, given, env)];
+  const weak = config.isProduction ? [] : weakSecretFaults(given, 'development');
+  return {
+    config,
+    sources: resolved.sources,
+    databaseUrl: database.kind === 'sqlite' ? `sqlite:${database.path}` : database.url,
+    given,
+    faults: [...told, ...found.filter(isNews)],
+    warnings: [...warnings(config, resolved.sources, env), ...weak].filter(isNews),
+  };
+}
+
+function settingsFileOf({ flags, env, defaultFile = SHIPPED_FILE }: ConfigInput, cwd: string): SettingsFile {
+  const named = flags.config ?? env['CONFIG_FILE'] ?? '';
+  return named === ''
+    ? readSettingsFile(defaultFile, true)
+    : readSettingsFile(path.resolve(cwd, named), false);
+}
+
+function productionFaults(
+  config: Config,
+  { sources, issuerText, values }: Resolved,
+  given: GivenSecrets,
+  env: Env,
+): readonly ConfigFault[] {
+  if (!config.isProduction) return [];
+  const secretSources = [
+    sources.databaseUrl,
+    ...Object.values(given).flatMap((secret) => secret?.source ?? []),
+  ];
+  const faults = [
+    ...settingFaults(config, sources, env),
+    ...missingSecretFaults(given),
+    ...weakSecretFaults(given, 'production'),
+    ...fileFaults(config.keysFolder, secretSources),
+  ];
+  return values.environment === null ? explainProduction(faults, showValue(issuerText)) : faults;
+}
+
+function toConfig({ values, issuerText }: Resolved, database: Database, cwd: string): Config {
+  const issuer = values.issuer ?? `http://localhost:${values.port}`;
+  const environment =
+    values.environment ?? (isOnThisMachine(issuerText ?? issuer) ? 'development' : 'production');
+  const isProduction = environment === 'production';
+  return {
+    environment,
+    isProduction,
+    issuer,
+    // In development nobody else shall reach it; in production a proxy on another host or in another container must.
+    host: values.host ?? (isProduction ? '0.0.0.0' : '127.0.0.1'),
+    port: values.port,
+    database:
+      database.kind === 'sqlite' ? database : { kind: 'mongodb', redactedUrl: redactUrl(database.url) },
+    trustedProxies: values.trustProxy,
+    corsAllowedOrigins: values.corsAllowedOrigins,
+    metricsAddress: values.metricsAddress.address,
+    logLevel: values.logLevel,
+    rateLimits: values.rateLimits,
+    debug: values.debug,
+    keysFolder: path.resolve(cwd, values.keysFolder),
+    varFolder: path.resolve(cwd, values.varFolder),
+    tokens: {
+      accessTokenLifetimeSeconds: values.accessTokenLifetimeSeconds,
+      jwksMaxAgeSeconds: values.jwksMaxAgeSeconds,
+    },
+    vpn: {
+      audience: values.vpnAudience,
+      tokenLifetimeSeconds: values.vpnTokenLifetimeSeconds,
+      exchangesPerMinute: values.vpnRateLimit,
+      roles: values.vpnRoles,
+    },
+  };
+}
+
+function absolute(database: Database, cwd: string): Database {
+  if (database.kind === 'mongodb') return database;
+  return { kind: 'sqlite', path: path.resolve(cwd, database.path) };
+}
+
+/** Whether an issuer, also one that will be refused, is a loopback address; what has no host is not. */
+function isOnThisMachine(issuer: string): boolean {
+  const url = /^https?:\/\//i.test(issuer) ? issuer : `http://${issuer}`;
+  return URL.canParse(url) && isLoopbackHost(new URL(url).hostname);
+}

@@ -1,0 +1,74 @@
+/**
+ * `apply`: makes the store as a file says. Everything is planned, and every conflict told, before anything is
+ * written; what the file does not name is left alone. Applying twice changes nothing the second time.
+ */
+import { isAppError } from '../errors.ts';
+
+/** What saving one item would do. */
+export interface Plan {
+  readonly action: 'create' | 'update' | 'none';
+  readonly changes: readonly string[];
+  save(): Promise<{ readonly secret: string | null }>;
+}
+
+/** One list of the file and how an item of it is planned. */
+export interface Section {
+  readonly name: string;
+  readonly items: readonly { readonly id: string; readonly plan: () => Promise<Plan> }[];
+}
+
+export interface AppliedItem {
+  readonly section: string;
+  readonly id: string;
+  readonly action: Plan['action'];
+  readonly changes: readonly string[];
+  /** Made by this run, shown once. */
+  readonly secret: string | null;
+}
+
+export type ApplyResult =
+  | { readonly ok: true; readonly items: readonly AppliedItem[] }
+  | { readonly ok: false; readonly faults: readonly ItemFault[] };
+
+interface ItemFault {
+  /** Section and index. */
+  readonly path: readonly [string, number];
+  readonly message: string;
+}
+
+/** Plans all sections in their order and, unless `dryRun`, saves them. */
+export async function applySections(sections: readonly Section[], dryRun: boolean): Promise<ApplyResult> {
+  const planned: { section: string; id: string; plan: Plan }[] = [];
+  const faults = repeatedIds(sections);
+  for (const { name, items } of sections) {
+    for (const [index, { id, plan }] of items.entries()) {
+      try {
+        planned.push({ section: name, id, plan: await plan() });
+      } catch (error) {
+        if (!isAppError(error) || error.status >= 500) throw error;
+        faults.push({ path: [name, index], message: error.message });
+      }
+    }
+  }
+  if (faults.length > 0) return { ok: false, faults };
+  const items: AppliedItem[] = [];
+  for (const { section, id, plan } of planned) {
+    const secret = dryRun ? null : (await plan.save()).secret;
+    items.push({ section, id, action: plan.action, changes: plan.changes, secret });
+  }
+  return { ok: true, items };
+}
+
+/** Two items of one id would each undo the other at every run. Clients and VPN nodes share their ids. */
+function repeatedIds(sections: readonly Section[]): ItemFault[] {
+  const seen = new Map<string, string>();
+  return sections.flatMap(({ name, items }) =>
+    items.flatMap(({ id }, index) => {
+      const first = seen.get(id);
+      if (first !== undefined)
+        return [{ path: [name, index] as const, message: `"${id}" stands already at ${first}` }];
+      seen.set(id, `${name}[${index}]`);
+      return [];
+    }),
+  );
+}

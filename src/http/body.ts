@@ -1,0 +1,100 @@
+/** Bodies: bounded and of the kind that the endpoint says, before anything reads them. */
+import type { Context } from 'koa';
+import type { ZodType } from 'zod';
+
+import { AppError } from '../errors.ts';
+import type { InputFault } from '../errors.ts';
+
+/** What the engine reads at most of a form; JSON on our own routes has the same bound. */
+export const MAX_BODY_BYTES = 56 * 1024;
+const MAX_DEPTH = 32;
+const MAX_VALUES = 1_000;
+
+/** Form posts to the protocol: 415 for another kind or an encoding, 413 for too much. */
+export function assertFormBody(ctx: Context): void {
+  assertPlainAndBounded(ctx);
+  const type = ctx.get('Content-Type');
+  if (type !== '' && !ctx.is('application/x-www-form-urlencoded')) {
+    throw new AppError(
+      'unsupported_media_type',
+      'Send the parameters as application/x-www-form-urlencoded in the body.',
+    );
+  }
+}
+
+/**
+ * Reads an optional JSON body against a strict schema; no body is `undefined`. Throws 400 with the path of
+ * each fault, 413 and 415.
+ */
+export async function readJsonBody<T>(ctx: Context, schema: ZodType<T>): Promise<T | undefined> {
+  assertPlainAndBounded(ctx);
+  const text = await readText(ctx);
+  if (text === '') return undefined;
+  if (!ctx.is('application/json')) {
+    throw new AppError('unsupported_media_type', 'Send the body as application/json, or none.');
+  }
+  const parsed = schema.safeParse(parseBounded(text));
+  if (parsed.success) return parsed.data;
+  const faults = parsed.error.issues.map(toFault);
+  const [first] = faults;
+  throw new AppError('invalid_request', `${first?.path ?? 'body'}: ${first?.message ?? 'invalid'}`, {
+    errors: faults,
+  });
+}
+
+const toFault = ({ path, message }: { path: PropertyKey[]; message: string }): InputFault => ({
+  path: path.map(String).join('.') || 'body',
+  message,
+});
+
+function assertPlainAndBounded(ctx: Context): void {
+  const encoding = ctx.get('Content-Encoding');
+  if (encoding !== '' && encoding.toLowerCase() !== 'identity') {
+    throw new AppError('unsupported_media_type', 'Send the body without a Content-Encoding.');
+  }
+  if (Number(ctx.get('Content-Length')) > MAX_BODY_BYTES) throw tooLarge();
+}
+
+const tooLarge = (): AppError =>
+  new AppError('payload_too_large', `A body has at most ${MAX_BODY_BYTES} bytes here.`);
+
+async function readText(ctx: Context): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of ctx.req as AsyncIterable<Buffer>) {
+    // no encoding is set, so chunks are Buffers
+    bytes += chunk.length;
+    if (bytes > MAX_BODY_BYTES) throw tooLarge();
+    chunks.push(chunk);
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
+  } catch {
+    throw new AppError('invalid_request', 'The body is not valid UTF-8.');
+  }
+}
+
+/** JSON of bounded depth and size: what a parser below us would choke on ends here. */
+function parseBounded(text: string): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new AppError('invalid_request', 'The body is not valid JSON.');
+  }
+  let level: unknown[] = [value];
+  let values = 0;
+  for (let depth = 0; level.length > 0; depth += 1) {
+    values += level.length;
+    if (depth > MAX_DEPTH || values > MAX_VALUES) {
+      throw new AppError(
+        'invalid_request',
+        `The body has more than ${MAX_VALUES} values or ${MAX_DEPTH} levels.`,
+      );
+    }
+    level = level.flatMap((item): unknown[] =>
+      typeof item === 'object' && item !== null ? Object.values(item) : [],
+    );
+  }
+  return value;
+}

@@ -1,0 +1,48 @@
+/** Prometheus' `/metrics`, on a listener of its own so that the public address never shows it. */
+import { createServer } from 'node:http';
+
+import type { Registry } from 'prom-client';
+
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface MetricsListener {
+  stop(): Promise<void>;
+}
+
+/** Listens; rejects with a sentence where it cannot. */
+export async function listenForMetrics(
+  registry: Registry,
+  { host, port }: Address,
+): Promise<MetricsListener> {
+  const server = createServer((request, response) => {
+    if (request.url !== '/metrics') {
+      response.writeHead(404).end();
+      return;
+    }
+    registry.metrics().then(
+      (text) => response.writeHead(200, { 'Content-Type': registry.contentType }).end(text),
+      () => response.writeHead(500).end(),
+    );
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause) =>
+      reject(
+        new Error(
+          `Cannot serve metrics on ${host}:${port} (${cause.message}): set METRICS_ADDRESS to a free address or to off.`,
+          { cause },
+        ),
+      ),
+    );
+    server.listen(port, host, resolve);
+  });
+  return {
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}

@@ -1,0 +1,149 @@
+/**
+ * The HTTP server: the order in which a request meets the checks, the limits of the socket, and a stop that
+ * finishes what is in flight. What is served comes as middleware from the composition root.
+ */
+import { randomUUID } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+import Koa from 'koa';
+import type { Context, Middleware } from 'koa';
+import type Router from 'koa-router';
+
+import { createCors } from './cors.ts';
+import { canonicalize, createProtocolRoutes, isProtocolPath } from './endpoints.ts';
+import { assertAnswered, assureRetryAfter, createErrorAnswer } from './errors.ts';
+import type { OnFailure } from './errors.ts';
+import { createHostCheck, createSecurityHeaders, pinOrigin } from './security.ts';
+import type { RenderPage } from './views.ts';
+
+// A client that sends its headers or body slower than this is stalling (D16).
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+const MAX_CONNECTIONS = 10_000;
+const DRAIN_MS = 10_000;
+
+export interface HttpAppOptions {
+  readonly issuer: string;
+  readonly isDevelopment: boolean;
+  /** Proxies in front of this server; each adds one entry to X-Forwarded-For. */
+  readonly trustedHops: number;
+  readonly allowedOrigins: readonly string[];
+  readonly jwksMaxAgeSeconds: number;
+  readonly engine: Middleware;
+  /** Tried in this order, before the protocol. */
+  readonly routers: readonly Router[];
+  readonly renderPage: RenderPage;
+  readonly onFailure: OnFailure;
+  readonly onAnswer: (answer: Answer) => void;
+}
+
+/** One answered request; `route` is a pattern of ours, never what the client typed. */
+export interface Answer {
+  readonly requestId: string;
+  readonly route: string;
+  readonly method: string;
+  readonly status: number;
+  readonly seconds: number;
+}
+
+/** Builds the Koa application. */
+export function createHttpApp(options: HttpAppOptions): Koa {
+  const { issuer, trustedHops, allowedOrigins, jwksMaxAgeSeconds, engine, routers, onFailure } = options;
+  // With no limit on the hops Koa would believe the left-most address, which the client writes itself (D4).
+  const app = new Koa({ proxy: trustedHops > 0, maxIpsCount: trustedHops });
+  pinOrigin(app, issuer);
+  app.on('error', (error: unknown) => onFailure({ requestId: '', error }));
+
+  app.use(createFrame(options));
+  app.use(createProtocolRoutes({ engine, cors: createCors(allowedOrigins), jwksMaxAgeSeconds }));
+  for (const router of routers) {
+    app.use(router.routes());
+    app.use(router.allowedMethods());
+  }
+  return app;
+}
+
+/** What holds for every request, in this order; one frame, since each layer costs every request. */
+function createFrame({ issuer, isDevelopment, renderPage, onFailure, onAnswer }: HttpAppOptions): Middleware {
+  const writeSecurityHeaders = createSecurityHeaders(issuer);
+  const assertHost = createHostCheck(issuer, isDevelopment);
+  const answerError = createErrorAnswer(renderPage, onFailure);
+
+  return async (ctx, next) => {
+    const startedAt = performance.now();
+    const requestId = randomUUID();
+    ctx.state['requestId'] = requestId;
+    ctx.res.setHeader('X-Request-Id', requestId);
+    writeSecurityHeaders(ctx);
+    try {
+      assertHost(ctx);
+      canonicalize(ctx);
+      await next();
+      assertAnswered(ctx);
+    } catch (error) {
+      answerError(ctx, error);
+    }
+    assureRetryAfter(ctx);
+    const { method, status } = ctx;
+    onAnswer({
+      requestId,
+      route: routeOf(ctx),
+      method,
+      status,
+      seconds: (performance.now() - startedAt) / 1000,
+    });
+  };
+}
+
+function routeOf(ctx: Context): string {
+  const matched: unknown = isProtocolPath(ctx.path) ? ctx.path : ctx['_matchedRoute'];
+  return typeof matched === 'string' ? matched : 'none';
+}
+
+export interface ListeningServer {
+  readonly port: number;
+  /** Stops accepting, waits for what is in flight (10 s at most), then cuts what is left. */
+  stop(): Promise<void>;
+}
+
+/** Listens; rejects with a sentence where it cannot. */
+export async function listen(app: Koa, host: string, port: number): Promise<ListeningServer> {
+  const handle = app.callback();
+  const server = createServer(
+    { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS, requireHostHeader: true },
+    (request, response) => void handle(request, response), // Koa answers its own failures
+  );
+  server.maxConnections = MAX_CONNECTIONS;
+  await listening(server, host, port);
+  return {
+    port: (server.address() as AddressInfo).port, // a TCP server that listens has one
+    stop: () => stop(server),
+  };
+}
+
+function listening(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const reason = cause.code === 'EADDRINUSE' ? 'something else listens there' : cause.message;
+      reject(
+        new Error(`Cannot listen on ${host}:${port}: ${reason}. Set HOST and PORT to a free address.`, {
+          cause,
+        }),
+      );
+    });
+    server.listen(port, host, resolve);
+  });
+}
+
+function stop(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    const cut = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+    server.close(() => {
+      clearTimeout(cut);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}

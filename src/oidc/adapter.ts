@@ -1,0 +1,130 @@
+/**
+ * The protocol engine's adapter over the storage port. It stores digests in the place of ids, and it makes
+ * "once" hold: the engine reads `consumed` and then calls `consume()`, so the compare-and-set happens here,
+ * and whoever loses it is refused.
+ */
+import { errors } from 'oidc-provider';
+import type { Adapter, AdapterFactory, AdapterPayload } from 'oidc-provider';
+
+import { isAppError } from '../errors.ts';
+import type { Artifact, ArtifactStore, ClientStore, StoredArtifact } from '../storage/port.ts';
+import { toEngineClient } from './clients.ts';
+import { digest } from './digest.ts';
+
+/** Seconds since the epoch; for what the engine keeps without an end, the year 9999. */
+const NEVER = 253_402_300_799;
+/** Marks an id that already is a digest: a record found by another key than its id can be changed, not found, by it. */
+const REFERENCE = '#';
+
+interface AdapterOptions {
+  readonly artifacts: ArtifactStore;
+  readonly clients: ClientStore;
+  readonly now: () => number;
+}
+
+/** The store is down: 503 in the engine's own terms, so that it never becomes `invalid_*` or `server_error`. */
+class StoreUnavailable extends errors.OIDCProviderError {
+  constructor(cause: Error) {
+    super(503, 'temporarily_unavailable', { cause });
+    this.error_description = cause.message;
+    this.expose = true;
+  }
+}
+
+/** Makes the factory that the engine asks for an adapter per model. */
+export function createAdapterFactory({ artifacts, clients, now }: AdapterOptions): AdapterFactory {
+  return (model) =>
+    model === 'Client' ? createClientAdapter(clients) : createArtifactAdapter(model, artifacts, now);
+}
+
+function createArtifactAdapter(model: string, artifacts: ArtifactStore, now: () => number): Adapter {
+  const findBy = async (key: 'uid' | 'userCode', value: string) => {
+    const found = await translated(artifacts.findBy(model, key, digest(value), now()));
+    return found === null ? undefined : toPayload(found, found.payload['reference']);
+  };
+
+  return {
+    upsert: async (id, payload, expiresIn) => {
+      const artifact = toArtifact(model, id, payload, expiresIn === undefined ? NEVER : now() + expiresIn);
+      if (model !== 'ReplayDetection') return translated(artifacts.upsert(artifact));
+      if (await translated(artifacts.insert(artifact, now()))) return;
+      throw new errors.InvalidClientAuth('the assertion was used by a simultaneous request');
+    },
+    find: async (id) => {
+      if (id.startsWith(REFERENCE)) return undefined;
+      const found = await translated(artifacts.find(model, digest(id), now()));
+      return found === null ? undefined : toPayload(found, id);
+    },
+    findByUid: (uid) => findBy('uid', uid),
+    findByUserCode: (userCode) => findBy('userCode', userCode),
+    consume: async (id) => {
+      const storedId = toStoredId(id);
+      if (await translated(artifacts.consume(model, storedId, now()))) return;
+      await revokeGrantOf(model, storedId);
+      throw new errors.InvalidGrant('it was used by a simultaneous request');
+    },
+    destroy: (id) => translated(artifacts.destroy(model, toStoredId(id))),
+    revokeByGrantId: (grantId) => translated(artifacts.revokeGrant(grantId)),
+  };
+
+  /** Somebody used it first: what that gave is revoked as for any replay (RFC 6749 4.1.2, RFC 9700 4.14.2). */
+  async function revokeGrantOf(replayed: string, storedId: string): Promise<void> {
+    const found = await translated(artifacts.find(replayed, storedId, now()));
+    const grantId = found?.payload['grantId'];
+    if (typeof grantId !== 'string') return;
+    await translated(artifacts.destroy('Grant', digest(grantId)));
+    await translated(artifacts.revokeGrant(grantId));
+  }
+}
+
+function createClientAdapter(clients: ClientStore): Adapter {
+  const readOnly = async (): Promise<never> => {
+    throw new Error('clients are changed by the command line and the admin API, never by the engine');
+  };
+  const none = async (): Promise<undefined> => undefined;
+  return {
+    find: async (clientId) => {
+      const client = await translated(clients.find(clientId));
+      return client === null ? undefined : toEngineClient(client);
+    },
+    upsert: readOnly,
+    destroy: readOnly,
+    consume: readOnly,
+    findByUid: none,
+    findByUserCode: none,
+    revokeByGrantId: none,
+  };
+}
+
+const toStoredId = (id: string): string =>
+  id.startsWith(REFERENCE) ? id.slice(REFERENCE.length) : digest(id);
+
+/** `jti` is the token itself, so it is left out of what is stored. */
+function toArtifact(model: string, id: string, payload: AdapterPayload, expiresAt: number): Artifact {
+  const { jti, ...kept } = payload;
+  const storedId = toStoredId(id);
+  const { grantId, uid, userCode } = payload;
+  return {
+    model,
+    id: storedId,
+    payload:
+      uid === undefined && userCode === undefined ? kept : { ...kept, reference: REFERENCE + storedId },
+    expiresAt,
+    ...(grantId !== undefined && { grantId }),
+    ...(uid !== undefined && { uid: digest(uid) }),
+    ...(userCode !== undefined && { userCode: digest(userCode) }),
+  };
+}
+
+function toPayload({ payload, consumedAt }: StoredArtifact, jti: unknown): AdapterPayload {
+  // What toArtifact() took from the engine goes back to it as it was.
+  return { ...payload, jti: jti as string, ...(consumedAt !== null && { consumed: consumedAt }) };
+}
+
+async function translated<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    throw isAppError(error, 'store_unavailable') ? new StoreUnavailable(error) : error;
+  }
+}

@@ -1,0 +1,41 @@
+/** The engine's own judgement of client metadata, before they are stored. */
+import { exportJWK, generateKeyPair } from 'jose';
+import { errors, Provider } from 'oidc-provider';
+import type { Adapter } from 'oidc-provider';
+
+import type { Client } from '../storage/port.ts';
+import { CLIENT_METHODS, CLIENT_PROPERTIES, SERVER_SCOPES, toEngineClient } from './clients.ts';
+
+/** Tells why the engine would refuse the client, or null. */
+export async function checkClient(client: Client): Promise<string | null> {
+  const { privateKey } = await generateKeyPair('RS256', { extractable: true });
+  const provider = new Provider('http://localhost', {
+    adapter: () => only(client),
+    jwks: { keys: [await exportJWK(privateKey)] }, // a private JWK by jose, in the engine's type
+    scopes: [...SERVER_SCOPES],
+    clientAuthMethods: [...CLIENT_METHODS],
+    extraClientMetadata: { properties: [...CLIENT_PROPERTIES] },
+    features: { clientCredentials: { enabled: true }, devInteractions: { enabled: false } },
+  });
+  try {
+    await provider.Client.find(client.clientId);
+    return null;
+  } catch (error) {
+    if (error instanceof errors.InvalidClientMetadata) return error.error_description ?? error.message;
+    throw error;
+  }
+}
+
+/** An adapter that knows one client and nothing else. */
+function only(client: Client): Adapter {
+  const none = async (): Promise<undefined> => undefined;
+  return {
+    find: async () => toEngineClient(client),
+    upsert: none,
+    consume: none,
+    destroy: none,
+    findByUid: none,
+    findByUserCode: none,
+    revokeByGrantId: none,
+  };
+}

@@ -1,0 +1,53 @@
+/** What the engine emits, in the words of the business events; and the status that some of its refusals lack. */
+import type { errors, KoaContextWithOIDC, Provider } from 'oidc-provider';
+
+/** The events of the protocol; `requestId` ties them to the request's other log lines. */
+export interface EngineEvents {
+  tokenIssued(event: { requestId: string; clientId: string; grantType: string; scope: string }): void;
+  protocolRefused(event: RefusedEvent): void;
+  serverFailed(event: { requestId: string; error: unknown }): void;
+}
+
+export interface RefusedEvent {
+  readonly requestId: string;
+  readonly endpoint: string;
+  readonly clientId: string | undefined;
+  readonly error: string;
+  readonly detail: string | undefined;
+}
+
+/** Listens for as long as the provider lives. */
+export function createEventBridge(provider: Provider, events: EngineEvents): void {
+  provider.on('grant.success', (ctx) => {
+    const { client, params } = ctx.oidc;
+    events.tokenIssued({
+      requestId: requestIdOf(ctx),
+      clientId: client?.clientId ?? '',
+      grantType: asText(params?.['grant_type']),
+      scope: asText(params?.['scope']),
+    });
+  });
+
+  const refused = (ctx: KoaContextWithOIDC, error: errors.OIDCProviderError): void => {
+    if (isBodyTooLarge(error)) ctx.status = 413;
+    events.protocolRefused({
+      requestId: requestIdOf(ctx),
+      endpoint: ctx.path,
+      clientId: ctx.oidc.client?.clientId,
+      error: error.error,
+      detail: error.error_detail ?? error.error_description,
+    });
+  };
+  provider.on('grant.error', refused);
+  provider.on('introspection.error', refused);
+  provider.on('revocation.error', refused);
+  provider.on('server_error', (ctx, error) => events.serverFailed({ requestId: requestIdOf(ctx), error }));
+}
+
+/** The engine reads at most 56 KiB of a body that came in chunks, and calls a larger one unparseable. */
+const isBodyTooLarge = ({ cause }: Error): boolean =>
+  Error.isError(cause) && cause.message === 'request entity too large';
+
+const asText = (parameter: unknown): string => (typeof parameter === 'string' ? parameter : '');
+
+const requestIdOf = (ctx: KoaContextWithOIDC): string => String(ctx.state['requestId']);

@@ -1,0 +1,123 @@
+/** Declaring resource servers (RFC 8707): the APIs that access tokens are made for. */
+import { isDeepStrictEqual } from 'node:util';
+
+import { z } from 'zod';
+
+import { AppError } from '../errors.ts';
+import type { ResourceServer, ResourceServerStore } from '../storage/port.ts';
+
+const MIN_HS256_SECRET = 32;
+const MIN_LIFETIME_SECONDS = 60;
+const MAX_LIFETIME_SECONDS = 86_400;
+const Word = z
+  .string()
+  .regex(/^[!#-[\]-~]{1,100}$/, '1 to 100 printable characters without spaces, quotes and backslashes');
+
+export const ResourceServerInput = z
+  .strictObject({
+    identifier: z
+      .string()
+      .max(500)
+      .refine(
+        (uri) => URL.canParse(uri) && !uri.includes('#'),
+        'an absolute URI without a fragment (RFC 8707 2)',
+      ),
+    audience: Word,
+    signing_alg: z.enum(['RS256', 'ES256', 'HS256']).default('RS256'),
+    secret: z
+      .string()
+      .min(MIN_HS256_SECRET, 'at least 32 bytes, such as: openssl rand -base64 32')
+      .max(500)
+      .optional(),
+    scopes: z.array(Word).max(200).default([]),
+    access_token_lifetime: z.int().min(MIN_LIFETIME_SECONDS).max(MAX_LIFETIME_SECONDS).default(3600),
+    roles: z.record(Word, z.int().min(0).max(1_000)).default({}),
+    default_role: Word.optional(),
+  })
+  .refine((server) => (server.signing_alg === 'HS256') === (server.secret !== undefined), {
+    path: ['secret'],
+    message: 'the shared secret of a resource server that uses HS256, and of no other',
+  })
+  .refine((server) => server.default_role === undefined || Object.hasOwn(server.roles, server.default_role), {
+    path: ['default_role'],
+    message: 'one of the roles above',
+  });
+
+export type ResourceServerInput = z.infer<typeof ResourceServerInput>;
+
+interface ResourceServerRegistryOptions {
+  readonly resourceServers: ResourceServerStore;
+  /** Takes the name for services for ever; false where an account has or had it. */
+  readonly claimName: (name: string) => Promise<boolean>;
+  readonly seal: (secret: string, identifier: string) => string;
+  readonly open: (sealed: string, identifier: string) => string;
+  /** Audiences that this server itself gives a meaning, such as that of VPN JWTs. */
+  readonly reservedAudiences: readonly string[];
+}
+
+/** What saving an input would do. */
+export interface ResourceServerPlan {
+  readonly action: 'create' | 'update' | 'none';
+  readonly changes: readonly string[];
+  save(): Promise<ResourceServer>;
+}
+
+/** Compares an input with what is stored; saving claims the audience as a name. */
+export function createResourceServerRegistry(options: ResourceServerRegistryOptions) {
+  return {
+    plan: async (input: ResourceServerInput): Promise<ResourceServerPlan> => {
+      const { resourceServers, reservedAudiences } = options;
+      if (reservedAudiences.includes(input.audience)) {
+        throw new AppError('conflict', `audience: "${input.audience}" is this server's own: choose another.`);
+      }
+      const current = await resourceServers.find(input.identifier);
+      const holder = await resourceServers.findByAudience(input.audience);
+      if (holder !== null && holder.identifier !== input.identifier) {
+        throw new AppError('conflict', `audience: "${input.audience}" is that of ${holder.identifier}.`);
+      }
+      const changes = current === null ? [] : differences(current, input, options);
+      const action = current === null ? 'create' : changes.length > 0 ? 'update' : 'none';
+      return {
+        action,
+        changes,
+        save: () => (action === 'none' && current ? Promise.resolve(current) : save(input, options)),
+      };
+    },
+  };
+}
+
+async function save(
+  input: ResourceServerInput,
+  options: ResourceServerRegistryOptions,
+): Promise<ResourceServer> {
+  const { claimName, resourceServers, seal } = options;
+  if (!(await claimName(input.audience))) {
+    throw new AppError('conflict', `audience: "${input.audience}" is, or was, the name of an account.`);
+  }
+  const sealedSecret = input.secret === undefined ? null : seal(input.secret, input.identifier);
+  const resourceServer = { ...described(input), sealedSecret };
+  await resourceServers.put(resourceServer);
+  return resourceServer;
+}
+
+function differences(
+  current: ResourceServer,
+  input: ResourceServerInput,
+  { open }: ResourceServerRegistryOptions,
+): readonly string[] {
+  const { sealedSecret, ...stored } = current;
+  const wanted: Record<string, unknown> = described(input);
+  const changed = Object.entries(stored).filter(([field, value]) => !isDeepStrictEqual(value, wanted[field]));
+  const secret = sealedSecret === null ? undefined : open(sealedSecret, current.identifier);
+  return [...changed.map(([field]) => field), ...(secret === input.secret ? [] : ['secret'])];
+}
+
+const described = (input: ResourceServerInput): Omit<ResourceServer, 'sealedSecret'> => ({
+  identifier: input.identifier,
+  audience: input.audience,
+  signingAlg: input.signing_alg,
+  scopes: input.scopes,
+  accessTokenLifetime: input.access_token_lifetime,
+  roles: input.roles,
+  defaultRole: input.default_role ?? null,
+});

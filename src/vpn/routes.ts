@@ -1,0 +1,34 @@
+/** `POST /vpn/auth/`: parses, calls the exchange, answers. */
+import Router from 'koa-router';
+import { z } from 'zod';
+
+import { getBearer } from '../http/bearer.ts';
+import { readJsonBody } from '../http/body.ts';
+import { AppError } from '../errors.ts';
+import type { VpnExchangeRequest, VpnTokenAnswer } from './exchange.ts';
+
+const Body = z.strictObject({
+  subject_token: z.string().optional(),
+  subject_token_type: z.string().optional(),
+});
+
+/** The router of the VPN slice. */
+export function createVpnRoutes(exchange: (request: VpnExchangeRequest) => Promise<VpnTokenAnswer>): Router {
+  const router = new Router();
+
+  router.post('/vpn/auth', async (ctx) => {
+    const bearer = getBearer(ctx);
+    const body = await readJsonBody(ctx, Body);
+    // A subject token that cannot be honoured is refused, never answered with the node's own JWT.
+    if (body?.subject_token !== undefined || body?.subject_token_type !== undefined) {
+      throw new AppError(
+        'invalid_request',
+        'subject_token: this server signs in no people, so no subject token is valid.',
+      );
+    }
+    ctx.set('Cache-Control', 'no-store');
+    ctx.body = await exchange({ bearer, requestId: String(ctx.state['requestId']) });
+  });
+
+  return router;
+}

@@ -1,0 +1,226 @@
+/**
+ * The composition root of administration: what the command line does to the store itself, with or without a
+ * running server. It knows the slices that an administrator changes; `app.ts` knows those that serve.
+ */
+import { z } from 'zod';
+
+import { applySections } from './apply/apply.ts';
+import type { AppliedItem, Section } from './apply/apply.ts';
+import { readDocument } from './apply/document.ts';
+import type { DocumentFault } from './apply/document.ts';
+import { createClientRegistry } from './clients/registry.ts';
+import type { ClientPlan, ClientRegistry, SavedClient } from './clients/registry.ts';
+import { ClientInput, VpnNodeInput } from './clients/schema.ts';
+import type { Config, Secrets } from './config.ts';
+import { AppError, isAppError } from './errors.ts';
+import { createSealer } from './keys/sealer.ts';
+import { createNameClaim } from './names.ts';
+import { checkClient } from './oidc/client-check.ts';
+import { createResourceServerRegistry, ResourceServerInput } from './resource-servers/registry.ts';
+import { openStorage } from './storage/open.ts';
+import type { Client, Page, PageRequest, Storage } from './storage/port.ts';
+
+const DEMO_NODE_ID = 'demo-node';
+// What a file may hold; a larger installation is described by several.
+const MAX_ITEMS = 10_000;
+
+const ApplyFile = z.strictObject({
+  resource_servers: z.array(ResourceServerInput).max(MAX_ITEMS).default([]),
+  clients: z.array(ClientInput).max(MAX_ITEMS).default([]),
+  vpn_nodes: z.array(VpnNodeInput).max(MAX_ITEMS).default([]),
+});
+
+export type ApplyOutcome =
+  | { readonly ok: true; readonly items: readonly AppliedItem[] }
+  | { readonly ok: false; readonly faults: readonly DocumentFault[] };
+
+/** A client as it is shown: RFC 7591's names, no secret. */
+export interface ClientView {
+  readonly client_id: string;
+  readonly client_name?: string;
+  readonly scope: string;
+  readonly token_endpoint_auth_method: string;
+  readonly created_at: string;
+  readonly updated_at: string;
+}
+
+export type SaveOutcome =
+  | { readonly ok: true; readonly secret: string | null }
+  | { readonly ok: false; readonly faults: readonly string[] };
+
+export interface Administration {
+  listClients(page: PageRequest, isVpnNode: boolean): Promise<Page<ClientView>>;
+  showClient(clientId: string, isVpnNode: boolean): Promise<ClientView>;
+  /** `create` refuses an id that is taken; `update` keeps what `fields` does not name. */
+  saveClient(
+    verb: 'create' | 'update',
+    clientId: string,
+    isVpnNode: boolean,
+    fields: object,
+  ): Promise<SaveOutcome>;
+  deleteClient(clientId: string, isVpnNode: boolean): Promise<void>;
+  rotateSecret(clientId: string, isVpnNode: boolean, overlapSeconds: number): Promise<string | null>;
+  /** Makes the store as the file says; with `dryRun` only tells what would change. */
+  apply(
+    text: string,
+    env: Readonly<Record<string, string | undefined>>,
+    dryRun: boolean,
+  ): Promise<ApplyOutcome>;
+  close(): Promise<void>;
+}
+
+/** Opens the store for administration. */
+export async function openAdministration(config: Config, secrets: Secrets): Promise<Administration> {
+  const storage = await openStorage(secrets.databaseUrl);
+  const now = (): number => Math.floor(Date.now() / 1000);
+  const sealer = createSealer(secrets.secretKey);
+  const clients = createClients(storage, now);
+  const resourceServers = createResourceServerRegistry({
+    resourceServers: storage.resourceServers,
+    claimName: createNameClaim(storage.names, 'service'),
+    seal: sealer.seal,
+    open: sealer.open,
+    reservedAudiences: [config.vpn.audience, config.issuer, 'portcullis'],
+  });
+
+  /** A client under the noun that it was asked by: `clients` knows no VPN node, `vpn-nodes` nothing else. */
+  const get = async (clientId: string, isVpnNode: boolean): Promise<Client> => {
+    const client = await clients.find(clientId);
+    if (client?.isVpnNode === isVpnNode) return client;
+    const noun = isVpnNode ? 'VPN node' : 'client';
+    const hint = client === null ? '' : ` It is a ${isVpnNode ? 'client' : 'VPN node'}.`;
+    throw new AppError('not_found', `There is no ${noun} "${clientId}".${hint}`);
+  };
+
+  return {
+    listClients: async (page, isVpnNode) => {
+      const { items, next } = await clients.list(page, { isVpnNode });
+      return { items: items.map(toView), next };
+    },
+    showClient: async (clientId, isVpnNode) => toView(await get(clientId, isVpnNode)),
+    saveClient: async (verb, clientId, isVpnNode, fields) => {
+      const current = verb === 'update' ? await get(clientId, isVpnNode) : await clients.find(clientId);
+      if (verb === 'update' || current === null)
+        return saveClient(clients, current, clientId, isVpnNode, fields);
+      throw new AppError('conflict', `"${clientId}" exists already: change it by update, or use another id.`);
+    },
+    deleteClient: async (clientId, isVpnNode) => clients.delete((await get(clientId, isVpnNode)).clientId),
+    rotateSecret: async (clientId, isVpnNode, overlapSeconds) => {
+      await get(clientId, isVpnNode);
+      return (await clients.rotateSecret(clientId, overlapSeconds)).secret;
+    },
+    apply: async (text, env, dryRun) => {
+      const read = readDocument(text, ApplyFile, env);
+      if (!read.ok) return read;
+      const result = await applySections(toSections(read.value, { clients, resourceServers }), dryRun);
+      return result.ok
+        ? result
+        : { ok: false, faults: result.faults.map(({ path, message }) => read.fault(path, message)) };
+    },
+    close: storage.close,
+  };
+}
+
+async function saveClient(
+  clients: ClientRegistry,
+  current: Client | null,
+  clientId: string,
+  isVpnNode: boolean,
+  fields: object,
+): Promise<SaveOutcome> {
+  const input = { ...(current === null ? {} : toInput(current)), ...fields, client_id: clientId };
+  const plan = isVpnNode
+    ? planned(VpnNodeInput.safeParse(input), clients.planVpnNode)
+    : planned(ClientInput.safeParse(input), clients.planClient);
+  return plan.ok ? { ok: true, secret: (await (await plan.plan).save()).secret } : plan;
+}
+
+/** The plan of a valid input, or its faults as sentences. */
+function planned<T>(parsed: z.ZodSafeParseResult<T>, plan: (input: T) => Promise<ClientPlan>) {
+  if (parsed.success) return { ok: true, plan: plan(parsed.data) } as const;
+  const faults = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  return { ok: false, faults } as const;
+}
+
+interface Registries {
+  readonly clients: ClientRegistry;
+  readonly resourceServers: ReturnType<typeof createResourceServerRegistry>;
+}
+
+/** The file's lists in the order in which they may refer to each other. */
+const toSections = (
+  file: z.infer<typeof ApplyFile>,
+  { clients, resourceServers }: Registries,
+): readonly Section[] => [
+  {
+    name: 'resource_servers',
+    items: file.resource_servers.map((input) => ({
+      id: input.identifier,
+      plan: async () => withoutSecret(await resourceServers.plan(input)),
+    })),
+  },
+  {
+    name: 'clients',
+    items: file.clients.map((input) => ({ id: input.client_id, plan: () => clients.planClient(input) })),
+  },
+  {
+    name: 'vpn_nodes',
+    items: file.vpn_nodes.map((input) => ({ id: input.client_id, plan: () => clients.planVpnNode(input) })),
+  },
+];
+
+const toView = ({ clientId, metadata, scopes, createdAt, updatedAt }: Client): ClientView => ({
+  client_id: clientId,
+  ...metadata,
+  token_endpoint_auth_method: String(metadata['token_endpoint_auth_method']),
+  scope: scopes.join(' '),
+  created_at: new Date(createdAt * 1000).toISOString(),
+  updated_at: new Date(updatedAt * 1000).toISOString(),
+});
+
+/** What a stored client would look like as an input, so that an update can keep what it does not name. */
+function toInput({ isVpnNode, metadata, scopes }: Client): object {
+  const { response_types, ...given } = metadata;
+  if (!isVpnNode) return { ...given, scope: scopes.join(' ') };
+  const { client_name: name, redirect_uris } = given;
+  return { redirect_uris, ...(name !== undefined && { name }) };
+}
+
+const createClients = (storage: Storage, now: () => number): ClientRegistry =>
+  createClientRegistry({
+    clients: storage.clients,
+    claimName: createNameClaim(storage.names, 'service'),
+    check: checkClient,
+    now,
+  });
+
+/** A resource server's secret is given, never made, so there is none to show. */
+const withoutSecret = <P extends { save(): Promise<unknown> }>(plan: P) => ({
+  ...plan,
+  save: async () => {
+    await plan.save();
+    return { secret: null };
+  },
+});
+
+export interface DemoNode {
+  readonly clientId: string;
+  readonly secret: string;
+}
+
+/** On a store without clients, makes one VPN node to try things with; null where there are clients. */
+export async function createDemoNode(storage: Storage, now: () => number): Promise<DemoNode | null> {
+  const { items } = await storage.clients.list({ limit: 1 });
+  if (items.length > 0) return null;
+  try {
+    const plan = await createClients(storage, now).planVpnNode({
+      client_id: DEMO_NODE_ID,
+      name: 'Demo node',
+    });
+    const { secret }: SavedClient = await plan.save();
+    return secret === null ? null : { clientId: DEMO_NODE_ID, secret };
+  } catch (error) {
+    if (isAppError(error, 'conflict')) return null; // another process that started with us was first
+    throw error;
+  }
+}

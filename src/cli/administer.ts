@@ -1,0 +1,53 @@
+/** What the commands on the store share: its settings, an open store that is closed again, and told refusals. */
+import type { Command } from 'commander';
+
+import { openAdministration } from '../administration.ts';
+import type { Administration } from '../administration.ts';
+import { loadConfig } from '../config.ts';
+import { describeFaults } from '../config/faults.ts';
+import { isAppError } from '../errors.ts';
+import { addConfigFlags, configFlags } from './config-flags.ts';
+import { fail } from './io.ts';
+import type { Io } from './io.ts';
+
+/** A subcommand that works on the store; it takes the flags of settings and `--json`. */
+export function addStoreCommand(parent: Command, nameAndArguments: string, description: string): Command {
+  return addConfigFlags(parent.command(nameAndArguments))
+    .description(description)
+    .option('--json', 'print one JSON document');
+}
+
+/** Opens the store, runs `work`, closes it. What is refused becomes a sentence and exit code 1. */
+export async function administer(
+  io: Io,
+  command: Command,
+  work: (administration: Administration) => Promise<void>,
+): Promise<void> {
+  const loaded = loadConfig({ flags: configFlags(command), env: io.env, cwd: io.cwd });
+  if (!loaded.ok) {
+    fail(io, describeFaults(loaded.faults));
+    return;
+  }
+  const { config, secrets } = loaded;
+  try {
+    const administration = await openAdministration(config, secrets);
+    try {
+      await work(administration);
+    } finally {
+      await administration.close();
+    }
+  } catch (error) {
+    fail(
+      io,
+      refusal(error, config.database.kind === 'sqlite' ? config.database.path : config.database.redactedUrl),
+    );
+  }
+}
+
+function refusal(error: unknown, store: string): string {
+  if (isAppError(error, 'store_unavailable')) {
+    const cause = Error.isError(error.cause) ? ` (${error.cause.message})` : '';
+    return `The store ${store} cannot be used${cause}. Check DATABASE_URL, and that the store runs and may be written.`;
+  }
+  return Error.isError(error) ? error.message : String(error);
+}

@@ -1,0 +1,102 @@
+/** `portcullis serve`: runs the server until SIGTERM or SIGINT, and tells what to try. */
+import type { Command } from 'commander';
+import { pino } from 'pino';
+
+import type { DemoNode } from '../administration.ts';
+import { startServer } from '../app.ts';
+import type { PortcullisServer } from '../app.ts';
+import { loadConfig } from '../config.ts';
+import type { Config } from '../config.ts';
+import { describeFault, describeFaults } from '../config/faults.ts';
+import { addConfigFlags, configFlags } from './config-flags.ts';
+import { fail } from './io.ts';
+import type { Io } from './io.ts';
+
+// Log lines leave in blocks of 4 KiB, and at the latest after this time.
+const LOG_FLUSH_MS = 200;
+
+/** Adds `serve`. */
+export function registerServeCommand(program: Command, io: Io): void {
+  addConfigFlags(program.command('serve'))
+    .description('run the server')
+    .addHelpText('after', '\nExample:\n  portcullis serve --port 8011')
+    .action((_options: unknown, command: Command) => serve(io, command));
+}
+
+async function serve(io: Io, command: Command): Promise<void> {
+  const loaded = loadConfig({ flags: configFlags(command), env: io.env, cwd: io.cwd });
+  if (!loaded.ok) {
+    fail(io, describeFaults(loaded.faults));
+    return;
+  }
+  for (const warning of loaded.warnings) io.err(`warning: ${describeFault(warning)}\n`);
+
+  const logDestination = pino.destination({ dest: 1, sync: false, minLength: 4096 });
+  const flush = setInterval(() => logDestination.flush(), LOG_FLUSH_MS);
+  const end = (): void => {
+    clearInterval(flush);
+    logDestination.flushSync();
+  };
+  let server: PortcullisServer | null = null;
+  try {
+    server = await startServer({ ...loaded, logDestination });
+    stopOnSignals(server, end);
+    greet(io, loaded.config, server.port, await server.ready);
+  } catch (error) {
+    if (isAbort(error)) return; // a signal came before it was ready; stopOnSignals ends the process
+    fail(io, Error.isError(error) ? error.message : String(error));
+    await server?.stop();
+    end();
+  }
+}
+
+const isAbort = (error: unknown): boolean => Error.isError(error) && error.name === 'AbortError';
+
+/** The first signal ends what is in flight, the second one does not wait for it. */
+function stopOnSignals(server: PortcullisServer, end: () => void): void {
+  let isStopping = false;
+  const onSignal = (): void => {
+    if (isStopping) process.exit(1);
+    isStopping = true;
+    server.stop().then(
+      () => {
+        end();
+        process.exit(0);
+      },
+      (error: unknown) => {
+        end();
+        process.stderr.write(`The stop failed: ${String(error)}\n`);
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+}
+
+function greet(io: Io, config: Config, port: number, demo: DemoNode | null): void {
+  const { issuer, environment, database } = config;
+  const store = database.kind === 'sqlite' ? database.path : database.redactedUrl;
+  io.err(`Portcullis serves ${issuer} (${environment}, port ${port}, store ${store}).\n`);
+  if (demo !== null) io.err(firstSteps(issuer, demo));
+  else if (!config.isProduction)
+    io.err('To get a VPN node to try with: npm run -s portcullis -- vpn-nodes create my-node\n');
+}
+
+/** The three commands of a VPN node, to be pasted as they are. */
+export function firstSteps(issuer: string, { clientId, secret }: DemoNode): string {
+  const accessToken = `sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/'`;
+  return `
+The store was empty, so here is a VPN node to try with. Its secret is shown this once:
+
+  client_id      ${clientId}
+  client_secret  ${secret}
+
+Paste these: an access token, its exchange for the VPN JWT, and the keys that anybody checks the JWT with.
+
+  TOKEN=$(curl -s -u ${clientId}:${secret} -d 'grant_type=client_credentials&scope=read' ${issuer}/o/token/ | ${accessToken})
+  JWT=$(curl -s -X POST -H "Authorization: Bearer $TOKEN" ${issuer}/vpn/auth/ | ${accessToken}); echo "$JWT"
+  curl -s ${issuer}/o/.well-known/jwks.json
+
+`;
+}

@@ -1,0 +1,47 @@
+/**
+ * What happens here that somebody may ask about later: one function an event, each a log line and a counter.
+ * Their arguments are all that is recorded, so no secret is among them.
+ */
+import type { Logger, Metrics } from './observability.ts';
+
+interface ForRequest {
+  readonly requestId: string;
+}
+
+interface EventsOptions {
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+export type Events = ReturnType<typeof createEvents>;
+
+/** Makes the events of one process. */
+export function createEvents({ logger, metrics }: EventsOptions) {
+  const record = (level: 'info' | 'warn', event: string, details: object): void => {
+    metrics.countEvent(event);
+    logger[level]({ event, ...details });
+  };
+
+  return {
+    tokenIssued: (details: ForRequest & { clientId: string; grantType: string; scope: string }): void =>
+      record('info', 'token_issued', details),
+    vpnTokenIssued: (details: ForRequest & { clientId: string; jti: string }): void =>
+      record('info', 'vpn_token_issued', details),
+    protocolRefused: (
+      details: ForRequest & {
+        endpoint: string;
+        clientId: string | undefined;
+        error: string;
+        detail: string | undefined;
+      },
+    ): void => record('info', 'protocol_refused', details),
+    vpnTokenRefused: (details: ForRequest & { clientId: string | undefined; reason: string }): void =>
+      record('info', 'vpn_token_refused', details),
+    keysChanged: (details: { kids: readonly string[] }): void => record('info', 'keys_changed', details),
+    storeLost: (details: { cause: string }): void => record('warn', 'store_lost', details),
+    serverFailed: ({ requestId, error }: ForRequest & { error: unknown }): void => {
+      metrics.countEvent('server_failed');
+      logger.error({ event: 'server_failed', requestId, err: error });
+    },
+  };
+}

@@ -1,0 +1,117 @@
+/**
+ * A replica set whose primary goes away under load: nothing acknowledged is lost, nothing is refused falsely, and
+ * nothing is told but `store_unavailable`. Takes half a minute, so only CI and RACE_ROUNDS run it.
+ */
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import mongoose from 'mongoose';
+import { randomUUID } from 'node:crypto';
+
+import { isAppError } from '../../src/errors.ts';
+import { openMongoStorage } from '../../src/storage/mongo/storage.ts';
+import type { Storage } from '../../src/storage/port.ts';
+import { startReplicaSet } from '../support/mongod.ts';
+import type { TestMongo } from '../support/mongod.ts';
+
+const NOW = 1_800_000_000;
+const LATER = NOW + 60;
+const WORKERS = 16;
+const ACKNOWLEDGED_AFTERWARDS = 500;
+const TIMEOUT_MS = 90_000;
+
+const isWanted = process.env['CI'] !== undefined || process.env['RACE_ROUNDS'] !== undefined;
+const started = isWanted ? await startReplicaSet(3) : ({ mongo: null, reason: 'only with CI=1' } as const);
+
+if (started.mongo === null) {
+  test.skip(`MongoDB whose primary goes away (skipped: ${started.reason})`, () => undefined);
+} else {
+  describe('MongoDB whose primary goes away under load', () => failover(started.mongo));
+}
+
+function failover(mongo: TestMongo): void {
+  let storage: Storage;
+  let admin: mongoose.Connection;
+  beforeAll(async () => {
+    storage = await openMongoStorage({ uri: mongo.uri });
+    admin = await mongoose.createConnection(mongo.uri).asPromise();
+  });
+  afterAll(async () => {
+    await storage.close();
+    await admin.destroy(true);
+    await mongo.stop();
+  });
+
+  const faults = {
+    'steps down': () => admin.db?.admin().command({ replSetStepDown: 5, force: true }),
+    'is killed': async () => process.kill(await findPrimary(admin, mongo), 'SIGKILL'),
+  };
+  for (const [what, strike] of Object.entries(faults)) {
+    test(`keeps every promise while its primary ${what}`, () => keepsPromises(storage, strike), TIMEOUT_MS);
+  }
+}
+
+async function keepsPromises(storage: Storage, strike: () => Promise<unknown> | undefined): Promise<void> {
+  const load = startLoad(storage);
+  await load.acknowledged(ACKNOWLEDGED_AFTERWARDS);
+  await strike();
+  await load.acknowledged(ACKNOWLEDGED_AFTERWARDS);
+  const { ids, wrong } = await load.end();
+  expect(wrong).toEqual([]);
+  const found = await Promise.all(ids.map((id) => storage.artifacts.find('AuthorizationCode', id, NOW)));
+  expect(found.filter((artifact) => artifact?.consumedAt === NOW)).toHaveLength(ids.length);
+}
+
+/** Workers that each issue a code, find it, redeem it and replay it, over and over. */
+function startLoad(storage: Storage) {
+  const ids: string[] = [];
+  const wrong: string[] = [];
+  let isEnding = false;
+  let watch = { count: Infinity, reached: Promise.withResolvers<undefined>() };
+
+  const work = async (): Promise<void> => {
+    while (!isEnding) {
+      const id = randomUUID();
+      try {
+        wrong.push(...(await redeem(storage, id)));
+        ids.push(id);
+        if (ids.length >= watch.count) watch.reached.resolve(undefined);
+      } catch (error) {
+        if (!isAppError(error, 'store_unavailable')) wrong.push(String(error));
+      }
+    }
+  };
+  const workers = Promise.all(Array.from({ length: WORKERS }, work));
+
+  return {
+    /** Resolves when so many more codes were redeemed. */
+    acknowledged: async (count: number) => {
+      watch = { count: ids.length + count, reached: Promise.withResolvers() };
+      await watch.reached.promise;
+    },
+    end: async () => {
+      isEnding = true;
+      await workers;
+      return { ids, wrong };
+    },
+  };
+}
+
+/** What was answered wrongly; an answer that did not come is an error. */
+async function redeem({ artifacts }: Storage, id: string): Promise<string[]> {
+  const model = 'AuthorizationCode';
+  await artifacts.upsert({ model, id, payload: {}, expiresAt: LATER });
+  const found = await artifacts.find(model, id, NOW);
+  const first = await artifacts.consume(model, id, NOW);
+  const second = await artifacts.consume(model, id, NOW);
+  return [
+    ...(found === null ? [`${id} was acknowledged and not found`] : []),
+    ...(first ? [] : [`${id} was refused`]),
+    ...(second ? [`${id} was consumed twice`] : []),
+  ];
+}
+
+async function findPrimary(admin: mongoose.Connection, { members }: TestMongo): Promise<number> {
+  const hello = await admin.db?.admin().command({ hello: 1 });
+  const primary = members.find(({ port }) => hello?.['primary'] === `127.0.0.1:${port}`);
+  if (primary === undefined) throw new Error('there is no primary');
+  return primary.pid;
+}

@@ -1,0 +1,59 @@
+/** The storage contract on MongoDB: the replica set of the run, a database of its own for each store. */
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import mongoose from 'mongoose';
+import { randomUUID } from 'node:crypto';
+
+import { openMongoStorage } from '../../src/storage/mongo/storage.ts';
+import type { Storage } from '../../src/storage/port.ts';
+import { storageContract } from './contract.ts';
+import { RACE_TIMEOUT_MS, raceEntries, raceInTwoProcesses, startRaceWorker } from './rounds.ts';
+import type { RaceWorker } from './rounds.ts';
+
+const uri = process.env['PORTCULLIS_TEST_MONGODB_URI'];
+
+if (uri === undefined) {
+  const name = 'MongoDB keeps the storage contract (skipped: PORTCULLIS_TEST_MONGODB_URI is not set)';
+  const fail = () => {
+    throw new Error('CI tests both stores: see above why no MongoDB could be started');
+  };
+  (process.env['CI'] === undefined ? test.skip : test)(name, fail);
+} else {
+  const databaseNames: string[] = [];
+  const newDatabase = (): string => {
+    databaseNames.push(`portcullis_test_${randomUUID().slice(0, 8)}`);
+    return databaseNames.at(-1) ?? '';
+  };
+
+  afterAll(async () => {
+    const connection = await mongoose.createConnection(uri).asPromise();
+    for (const name of databaseNames) await connection.useDb(name).dropDatabase();
+    await connection.destroy();
+  });
+
+  storageContract('MongoDB', () => openMongoStorage({ uri, databaseName: newDatabase() }));
+
+  describe('MongoDB keeps it in one database in two processes', () => {
+    let storage: Storage;
+    let workers: readonly RaceWorker[];
+
+    beforeAll(async () => {
+      const databaseName = newDatabase();
+      storage = await openMongoStorage({ uri, databaseName });
+      const start = () => startRaceWorker('mongo', uri, databaseName);
+      workers = await Promise.all([start(), start()]);
+    });
+
+    afterAll(async () => {
+      await Promise.all(workers.map((worker) => worker.stop()));
+      await storage.close();
+    });
+
+    for (const [name, { fact }] of raceEntries) {
+      test(
+        fact,
+        async () => expect(await raceInTwoProcesses(storage, name, workers)).toEqual([]),
+        RACE_TIMEOUT_MS,
+      );
+    }
+  });
+}

@@ -1,0 +1,138 @@
+/**
+ * The races that a store settles: each makes something to compete for, has many callers compete for it, and says
+ * what a fair outcome is. Run in one process by contract.ts, by race-worker.ts in two.
+ */
+import { isAppError } from '../../src/errors.ts';
+import type { Client, NameKind, Storage } from '../../src/storage/port.ts';
+
+export type Outcome = boolean | number | string;
+
+export interface Race {
+  /** What it establishes, as a test name. */
+  readonly fact: string;
+  /** Makes what round `id` is about; what it gives is handed to the callers. */
+  readonly prepare?: (storage: Storage, id: string) => Promise<number>;
+  readonly compete: (storage: Storage, id: string, caller: number, prepared: number) => Promise<Outcome>;
+  /** There is one such thing in a store: rounds cannot overlap. */
+  readonly isAlone?: true;
+  readonly isFair: (outcomes: readonly Outcome[]) => boolean;
+}
+
+const NOW = 1_800_000_000;
+const LATER = NOW + 60;
+
+export const RACES = {
+  consume: {
+    fact: 'gives a consumed artifact to exactly one of twenty callers',
+    prepare: async ({ artifacts }, id) => {
+      await artifacts.upsert({ model: 'AuthorizationCode', id, payload: {}, expiresAt: LATER });
+      return 0;
+    },
+    compete: ({ artifacts }, id) => artifacts.consume('AuthorizationCode', id, NOW),
+    isFair: isOne,
+  },
+  insert: {
+    fact: 'lets exactly one of twenty callers insert an artifact',
+    compete: ({ artifacts }, id) =>
+      artifacts.insert({ model: 'ReplayDetection', id, payload: {}, expiresAt: LATER }, NOW),
+    isFair: isOne,
+  },
+  insertOverExpired: {
+    fact: 'lets exactly one of twenty callers insert over an expired artifact that was consumed',
+    prepare: async ({ artifacts }, id) => {
+      await artifacts.upsert({ model: 'ReplayDetection', id, payload: {}, expiresAt: NOW });
+      await artifacts.consume('ReplayDetection', id, NOW - 1);
+      return 0;
+    },
+    compete: ({ artifacts }, id) =>
+      artifacts.insert({ model: 'ReplayDetection', id, payload: {}, expiresAt: LATER }, NOW),
+    isFair: isOne,
+  },
+  claim: {
+    fact: 'gives a name that both sides claim to one side, and says so to all twenty callers',
+    compete: ({ names }, id, caller) => names.claim(id, caller % 2 === 0 ? 'account' : 'service'),
+    isFair: (outcomes) => new Set(outcomes).size === 1 && isNameKind(outcomes[0]),
+  },
+  writeKeys: {
+    fact: 'lets exactly one of twenty callers replace the key set of a version',
+    prepare: async ({ signingKeys }) => (await signingKeys.read())?.version ?? 0,
+    compete: ({ signingKeys }, id, caller, version) => {
+      const key = { kid: `${id}-${caller}`, alg: 'RS256', sealedJwk: '…', createdAt: NOW, signsFrom: NOW };
+      return signingKeys.write(version, [key]);
+    },
+    isAlone: true,
+    isFair: isOne,
+  },
+  createClient: {
+    fact: 'lets exactly one of twenty callers create a client, and tells the others of the conflict',
+    compete: ({ clients }, id) => succeeds(clients.create(newClient(id))),
+    isFair: isOne,
+  },
+  replaceClient: {
+    fact: 'lets exactly one of twenty callers replace a version of a client',
+    prepare: async ({ clients }, id) => {
+      await clients.create(newClient(id));
+      return 0;
+    },
+    compete: ({ clients }, id, caller) =>
+      clients.replace({ ...newClient(id), version: 2, metadata: { client_name: `by ${caller}` } }),
+    isFair: isOne,
+  },
+  takeAudience: {
+    fact: 'gives an audience to exactly one of twenty resource servers',
+    compete: ({ resourceServers }, id, caller) =>
+      succeeds(
+        resourceServers.put({
+          identifier: `https://${id}.example/${caller}`,
+          audience: id,
+          signingAlg: 'RS256',
+          sealedSecret: null,
+          scopes: [],
+          accessTokenLifetime: 3600,
+          roles: {},
+          defaultRole: null,
+        }),
+      ),
+    isFair: isOne,
+  },
+  hit: {
+    fact: 'counts twenty simultaneous hits from one to twenty',
+    compete: async ({ counters }, id) => (await counters.hit(id, 60, NOW)).count,
+    isFair: (outcomes) =>
+      outcomes.toSorted((a, b) => Number(a) - Number(b)).every((count, n) => count === n + 1),
+  },
+} as const satisfies Readonly<Record<string, Race>>;
+
+export type RaceName = keyof typeof RACES;
+
+export function newClient(clientId: string): Client {
+  return {
+    clientId,
+    isVpnNode: false,
+    secrets: [],
+    scopes: [],
+    metadata: {},
+    createdAt: NOW,
+    updatedAt: NOW,
+    version: 1,
+  };
+}
+
+/** False for a conflict; anything else that went wrong stays an error. */
+async function succeeds(write: Promise<void>): Promise<boolean> {
+  try {
+    await write;
+    return true;
+  } catch (error) {
+    if (!isAppError(error, 'conflict')) throw error;
+    return false;
+  }
+}
+
+function isOne(outcomes: readonly Outcome[]): boolean {
+  return outcomes.filter((outcome) => outcome === true).length === 1;
+}
+
+function isNameKind(outcome: Outcome | undefined): outcome is NameKind {
+  return outcome === 'account' || outcome === 'service';
+}

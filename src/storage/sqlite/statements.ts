@@ -57,7 +57,11 @@ export interface WriteFailure {
   readonly errcode: number | undefined;
 }
 
+/** What one statement of a batch did: a plain number of changes where that is all, since numbers cross threads fast. */
+export type Outcome =
+  number | { readonly row: NonNullable<WriteResult['row']> } | { readonly failure: WriteFailure };
+
 /** From the writer back: one outcome a statement, in order, or why none of them happened. */
 export type BatchOutcome =
-  | { readonly ok: true; readonly outcomes: readonly (WriteResult | { readonly failure: WriteFailure })[] }
+  | { readonly ok: true; readonly outcomes: readonly Outcome[] }
   | { readonly ok: false; readonly failure: WriteFailure };

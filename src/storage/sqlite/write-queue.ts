@@ -133,13 +133,11 @@ function createThread(path: string, onLost: (failed: readonly Waiting[], cause: 
 
 function tell(answered: readonly Waiting[], outcome: BatchOutcome): void {
   for (const [index, { resolve, reject }] of answered.entries()) {
-    if (!outcome.ok) reject(toError(outcome.failure));
-    else {
-      const result = outcome.outcomes[index];
-      if (result === undefined) reject(new Error('the writer did not answer a statement'));
-      else if ('failure' in result) reject(toError(result.failure));
-      else resolve(result);
-    }
+    const result = outcome.ok ? outcome.outcomes[index] : { failure: outcome.failure };
+    if (typeof result === 'number') resolve({ changes: result });
+    else if (result === undefined) reject(new Error('the writer did not answer a statement'));
+    else if ('row' in result) resolve({ changes: 1, row: result.row });
+    else reject(toError(result.failure));
   }
 }
 

@@ -8,13 +8,18 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { openForWriting } from './database.ts';
 import { isUnavailable } from './errors.ts';
 import { STATEMENTS } from './statements.ts';
-import type { Batch, BatchOutcome, StatementName, WriteFailure, WriteResult } from './statements.ts';
+import type { Batch, BatchOutcome, Outcome, StatementName, WriteFailure } from './statements.ts';
 
 // Shorter than the connection's patience, so that a locked file is told as such.
 const BUSY_TIMEOUT_MS = 1_500;
 
 const database = openForWriting(String(workerData), BUSY_TIMEOUT_MS);
-const prepared = new Map<StatementName, StatementSync>();
+const prepared = new Map<StatementName, Prepared>();
+
+interface Prepared {
+  readonly statement: StatementSync;
+  readonly returnsRow: boolean;
+}
 
 parentPort?.on('message', (batch: Batch) => parentPort?.postMessage(commit(database, batch)));
 
@@ -31,25 +36,25 @@ function commit(on: DatabaseSync, batch: Batch): BatchOutcome {
 }
 
 /** A refused statement (a constraint) changed nothing and fails alone; a store that gives way fails the batch. */
-function run([name, parameters]: Batch[number]): WriteResult | { failure: WriteFailure } {
+function run([name, parameters]: Batch[number]): Outcome {
   try {
-    const statement = prepare(name);
-    if (!STATEMENTS[name].includes('RETURNING'))
-      return { changes: Number(statement.run(...parameters).changes) };
+    const { statement, returnsRow } = prepare(name);
+    if (!returnsRow) return Number(statement.run(...parameters).changes);
     const row = statement.get(...parameters);
-    return row === undefined ? { changes: 0 } : { changes: 1, row: { ...row } };
+    return row === undefined ? 0 : { row: { ...row } };
   } catch (error) {
     if (isUnavailable(error)) throw error;
     return { failure: toFailure(error) };
   }
 }
 
-function prepare(name: StatementName): StatementSync {
+function prepare(name: StatementName): Prepared {
   const known = prepared.get(name);
   if (known !== undefined) return known;
-  const statement = database.prepare(STATEMENTS[name]);
-  prepared.set(name, statement);
-  return statement;
+  const sql = STATEMENTS[name];
+  const made = { statement: database.prepare(sql), returnsRow: sql.includes('RETURNING') };
+  prepared.set(name, made);
+  return made;
 }
 
 function toFailure(error: unknown): WriteFailure {

@@ -210,9 +210,9 @@ export interface DemoNode {
 
 /** On a store without clients, makes one VPN node to try things with; null where there are clients. */
 export async function createDemoNode(storage: Storage, now: () => number): Promise<DemoNode | null> {
-  const { items } = await storage.clients.list({ limit: 1 });
-  if (items.length > 0) return null;
   try {
+    const { items } = await storage.clients.list({ limit: 1 });
+    if (items.length > 0) return null;
     const plan = await createClients(storage, now).planVpnNode({
       client_id: DEMO_NODE_ID,
       name: 'Demo node',
@@ -220,7 +220,8 @@ export async function createDemoNode(storage: Storage, now: () => number): Promi
     const { secret }: SavedClient = await plan.save();
     return secret === null ? null : { clientId: DEMO_NODE_ID, secret };
   } catch (error) {
-    if (isAppError(error, 'conflict')) return null; // another process that started with us was first
+    // Another process that started with us was first, or the store went away: nothing to try with then.
+    if (isAppError(error, 'conflict') || isAppError(error, 'store_unavailable')) return null;
     throw error;
   }
 }

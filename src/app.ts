@@ -146,6 +146,7 @@ const composeHttp = ({ config, running, routers, renderPage, events, onAnswer }:
     // The engine defines `ctx.oidc` itself, on the plain context.
     engine: (ctx, next) => running().engine.handle(ctx as KoaContextWithOIDC, next),
     routers,
+    showDetail: config.debug,
     renderPage,
     onFailure: events.serverFailed,
     onAnswer,
@@ -197,6 +198,7 @@ function createService({ config, storage, sealer, events, renderPage, now, ring 
         });
       },
       events,
+      showDetail: config.debug,
       now,
     }),
   });

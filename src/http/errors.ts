@@ -12,11 +12,18 @@ import type { RenderPage } from './views.ts';
 
 const FALLBACK_RETRY_SECONDS = 2;
 
+export interface ErrorAnswerOptions {
+  readonly renderPage: RenderPage;
+  readonly onFailure: OnFailure;
+  /** Development only: the stack of our own faults goes out with the answer. */
+  readonly showDetail: boolean;
+}
+
 /** Answers whatever was thrown; `onFailure` hears of what is our own fault. */
-export function createErrorAnswer(renderPage: RenderPage, onFailure: OnFailure) {
+export function createErrorAnswer({ renderPage, onFailure, showDetail }: ErrorAnswerOptions) {
   return (ctx: Context, error: unknown): void => {
     if (!isAppError(error)) onFailure({ requestId: String(ctx.state['requestId']), error });
-    answer(ctx, error, renderPage);
+    answer(ctx, error, renderPage, showDetail);
   };
 }
 
@@ -41,11 +48,15 @@ export function assureRetryAfter(ctx: Context): void {
     ctx.set('Retry-After', String(FALLBACK_RETRY_SECONDS));
 }
 
-function answer(ctx: Context, error: unknown, renderPage: RenderPage): void {
+function answer(ctx: Context, error: unknown, renderPage: RenderPage, showDetail: boolean): void {
   const { status, oauth } = isAppError(error)
     ? ERROR_TABLE[error.code]
     : ({ status: 500, oauth: 'server_error' } as const);
-  const description = isAppError(error) ? error.message : 'The server failed to answer; the fault is logged.';
+  const failure =
+    showDetail && Error.isError(error)
+      ? String(error.stack)
+      : 'The server failed to answer; the fault is logged.';
+  const description = isAppError(error) ? error.message : failure;
   ctx.status = status;
   ctx.set('Cache-Control', 'no-store');
   if (isAppError(error)) setHeaders(ctx, error, oauth);

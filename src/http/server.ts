@@ -14,7 +14,7 @@ import type Router from 'koa-router';
 import { createCors } from './cors.ts';
 import { canonicalize, createProtocolRoutes, isProtocolPath } from './endpoints.ts';
 import { assertAnswered, assureRetryAfter, createErrorAnswer } from './errors.ts';
-import type { OnFailure } from './errors.ts';
+import type { ErrorAnswerOptions, OnFailure } from './errors.ts';
 import { createHostCheck, createSecurityHeaders, pinOrigin } from './security.ts';
 import type { RenderPage } from './views.ts';
 
@@ -22,7 +22,10 @@ import type { RenderPage } from './views.ts';
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 const MAX_CONNECTIONS = 10_000;
-const DRAIN_MS = 10_000;
+// The contract gives 10 s for all of a stop; the store has to be closed within them, too.
+const DRAIN_MS = 9_000;
+// Longer than the idle time of the usual load balancers, so that they and not we close a quiet connection.
+const KEEP_ALIVE_MS = 65_000;
 
 export interface HttpAppOptions {
   readonly issuer: string;
@@ -34,6 +37,7 @@ export interface HttpAppOptions {
   readonly engine: Middleware;
   /** Tried in this order, before the protocol. */
   readonly routers: readonly Router[];
+  readonly showDetail: ErrorAnswerOptions['showDetail'];
   readonly renderPage: RenderPage;
   readonly onFailure: OnFailure;
   readonly onAnswer: (answer: Answer) => void;
@@ -66,10 +70,17 @@ export function createHttpApp(options: HttpAppOptions): Koa {
 }
 
 /** What holds for every request, in this order; one frame, since each layer costs every request. */
-function createFrame({ issuer, isDevelopment, renderPage, onFailure, onAnswer }: HttpAppOptions): Middleware {
+function createFrame({
+  issuer,
+  isDevelopment,
+  renderPage,
+  showDetail,
+  onFailure,
+  onAnswer,
+}: HttpAppOptions): Middleware {
   const writeSecurityHeaders = createSecurityHeaders(issuer);
   const assertHost = createHostCheck(issuer, isDevelopment);
-  const answerError = createErrorAnswer(renderPage, onFailure);
+  const answerError = createErrorAnswer({ renderPage, onFailure, showDetail });
 
   return async (ctx, next) => {
     const startedAt = performance.now();
@@ -104,7 +115,7 @@ function routeOf(ctx: Context): string {
 
 export interface ListeningServer {
   readonly port: number;
-  /** Stops accepting, waits for what is in flight (10 s at most), then cuts what is left. */
+  /** Stops accepting, waits for what is in flight (9 s at most), then cuts what is left. */
   stop(): Promise<void>;
 }
 
@@ -116,6 +127,7 @@ export async function listen(app: Koa, host: string, port: number): Promise<List
     (request, response) => void handle(request, response), // Koa answers its own failures
   );
   server.maxConnections = MAX_CONNECTIONS;
+  server.keepAliveTimeout = KEEP_ALIVE_MS;
   await listening(server, host, port);
   return {
     port: (server.address() as AddressInfo).port, // a TCP server that listens has one

@@ -17,7 +17,7 @@ export interface RefusedEvent {
 }
 
 /** Listens for as long as the provider lives. */
-export function createEventBridge(provider: Provider, events: EngineEvents): void {
+export function createEventBridge(provider: Provider, events: EngineEvents, showDetail: boolean): void {
   provider.on('grant.success', (ctx) => {
     const { client, params } = ctx.oidc;
     events.tokenIssued({
@@ -30,6 +30,12 @@ export function createEventBridge(provider: Provider, events: EngineEvents): voi
 
   const refused = (ctx: KoaContextWithOIDC, error: errors.OIDCProviderError): void => {
     if (isBodyTooLarge(error)) ctx.status = 413;
+    if (showDetail)
+      ctx.body = {
+        error: error.error,
+        error_description: error.error_description,
+        error_detail: error.error_detail,
+      };
     events.protocolRefused({
       requestId: requestIdOf(ctx),
       endpoint: ctx.path,

@@ -6,7 +6,7 @@
 import type { JSONWebKeySet, JWK } from 'jose';
 import type { Next } from 'koa';
 import { errors, Provider } from 'oidc-provider';
-import type { Configuration, KoaContextWithOIDC } from 'oidc-provider';
+import type { Client as EngineClient, Configuration, KoaContextWithOIDC } from 'oidc-provider';
 
 import type { ArtifactStore, ClientStore, ResourceServerStore } from '../storage/port.ts';
 import { createAdapterFactory } from './adapter.ts';
@@ -15,6 +15,7 @@ import {
   CLIENT_METHODS,
   CLIENT_PROPERTIES,
   compareSecretsByDigest,
+  isOfRegistration,
   SERVER_SCOPES,
 } from './clients.ts';
 import { restrictDiscovery } from './discovery.ts';
@@ -41,6 +42,8 @@ export interface EngineOptions {
   readonly accessTokenLifetimeSeconds: number;
   readonly renderError: NonNullable<Configuration['renderError']>;
   readonly events: EngineEvents;
+  /** Development only: refusals say in the answer what is otherwise in the log alone. */
+  readonly showDetail: boolean;
   readonly now: () => number;
 }
 
@@ -53,7 +56,7 @@ export interface ClientToken {
 export interface Engine {
   /** Answers the canonical protocol paths. */
   readonly handle: EngineMiddleware;
-  /** Finds a live client_credentials access token; null for any other value. */
+  /** Finds a live client_credentials access token of a client that is still registered; null for any other value. */
   findClientToken(value: string): Promise<ClientToken | null>;
 }
 
@@ -62,16 +65,22 @@ const MAX_ASSERTION_SECONDS = 5 * 60;
 
 /** Builds the engine for one key ring. */
 export function createEngine(options: EngineOptions): Engine {
-  const { issuer, jwks, artifacts, events, now } = options;
+  const { issuer, jwks, artifacts, events, showDetail, now } = options;
   const provider = new Provider(issuer, configuration(options));
   compareSecretsByDigest(provider, now);
-  createEventBridge(provider, events);
+  createEventBridge(provider, events, showDetail);
 
   const [run] = provider.middleware;
   if (run === undefined) throw new Error('the protocol engine has no middleware');
   // The engine makes the plain Koa context its own: it defines `ctx.oidc` on it.
   const engine = run as unknown as EngineMiddleware;
-  const structuredTokens = createStructuredTokens({ issuer, jwks: publicJwks(jwks), artifacts, now });
+  const structuredTokens = createStructuredTokens({
+    issuer,
+    jwks: publicJwks(jwks),
+    artifacts,
+    findClient: (clientId) => provider.Client.find(clientId),
+    now,
+  });
 
   const documents = createDocumentCache();
 
@@ -89,6 +98,8 @@ export function createEngine(options: EngineOptions): Engine {
     findClientToken: async (value) => {
       const token = await provider.ClientCredentials.find(value);
       if (token?.isValid !== true || token.clientId === undefined) return null;
+      const client = await provider.Client.find(token.clientId);
+      if (client === undefined || !isOfRegistration(client, token.iat)) return null;
       return { clientId: token.clientId, scopes: [...token.scopes] };
     },
   };
@@ -133,7 +144,7 @@ function features({ resourceServers, openSecret }: EngineOptions): NonNullable<C
     introspection: {
       enabled: true,
       // Opaque tokens have no audience: only their own client may ask (a resource server's tokens are JWTs).
-      allowedPolicy: async (_ctx, client, token) => token.clientId === client.clientId,
+      allowedPolicy: isOwnToken,
     },
     pushedAuthorizationRequests: { enabled: false },
     resourceIndicators: {
@@ -144,13 +155,18 @@ function features({ resourceServers, openSecret }: EngineOptions): NonNullable<C
         return toEngineResource(found, allowedScopes(client), openSecret);
       },
     },
-    revocation: {
-      enabled: true,
-      allowedPolicy: async (_ctx, client, token) => token.clientId === client.clientId,
-    },
+    revocation: { enabled: true, allowedPolicy: isOwnToken },
     rpInitiatedLogout: { enabled: false },
     userinfo: { enabled: false },
   };
+}
+
+async function isOwnToken(
+  _ctx: unknown,
+  client: EngineClient,
+  token: { clientId?: string | undefined; iat?: number | undefined },
+): Promise<boolean> {
+  return token.clientId === client.clientId && isOfRegistration(client, token.iat ?? 0);
 }
 
 /** RFC 7523bis 4: the audience is the issuer, alone and as a string, and the assertion is short-lived. */

@@ -5,9 +5,10 @@
  */
 import { createLocalJWKSet, errors as joseErrors, jwtVerify } from 'jose';
 import type { JSONWebKeySet, JWTPayload } from 'jose';
-import type { KoaContextWithOIDC } from 'oidc-provider';
+import type { Client as EngineClient, KoaContextWithOIDC } from 'oidc-provider';
 
 import type { ArtifactStore } from '../storage/port.ts';
+import { isOfRegistration } from './clients.ts';
 import { digest } from './digest.ts';
 import type { EngineMiddleware } from './provider.ts';
 
@@ -18,6 +19,7 @@ interface StructuredTokenOptions {
   readonly issuer: string;
   readonly jwks: JSONWebKeySet;
   readonly artifacts: ArtifactStore;
+  readonly findClient: (clientId: string) => Promise<EngineClient | undefined>;
   readonly now: () => number;
 }
 
@@ -25,17 +27,20 @@ interface StructuredTokenOptions {
 interface AccessTokenClaims extends JWTPayload {
   readonly jti: string;
   readonly exp: number;
+  readonly iat: number;
   readonly client_id: string;
 }
 
 /** Wraps the engine's introspection and revocation endpoints. */
 export function createStructuredTokens(options: StructuredTokenOptions): EngineMiddleware {
   const verify = createVerifier(options);
-  const { artifacts, now } = options;
+  const { artifacts, findClient, now } = options;
 
   const findLive = async (ctx: KoaContextWithOIDC): Promise<AccessTokenClaims | null> => {
     const claims = await verify(String(ctx.oidc.params?.['token']));
     if (claims === null || !concerns(claims, ctx.oidc.client?.clientId)) return null;
+    const client = await findClient(claims.client_id);
+    if (client === undefined || !isOfRegistration(client, claims.iat)) return null;
     return (await artifacts.find(MODEL, digest(claims.jti), now())) === null ? claims : null;
   };
 
@@ -71,7 +76,7 @@ function createVerifier({ issuer, jwks, now }: StructuredTokenOptions) {
         issuer,
         typ: 'at+jwt',
         algorithms: ['RS256', 'ES256', 'EdDSA'],
-        requiredClaims: ['exp', 'jti', 'aud', 'client_id'],
+        requiredClaims: ['exp', 'iat', 'jti', 'aud', 'client_id'],
         currentDate: new Date(now() * 1000),
       });
       return payload;

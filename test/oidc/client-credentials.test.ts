@@ -3,6 +3,7 @@ import { expect, test } from '@jest/globals';
 import * as oauth from 'oauth4webapi';
 import * as openid from 'openid-client';
 
+import { openStorage } from '../../src/storage/open.ts';
 import {
   apply,
   assertion,
@@ -11,6 +12,7 @@ import {
   createClient,
   createKeyClient,
   form,
+  getToken,
   json,
 } from '../support/clients.ts';
 import { describeOnBothStores, startTestServer, useTestServer } from '../support/server.ts';
@@ -210,6 +212,29 @@ describeOnBothStores('client_credentials', (store) => {
       headers: { authorization: `Bearer ${String(access_token)}` },
     });
     expect(exchange.status).toBe(401);
+  });
+
+  test('a client that was deleted and made anew does not inherit tokens', async () => {
+    const first = await createClient(server(), 'read');
+    const token = await getToken(server(), first);
+    const storage = await openStorage(server().secrets.databaseUrl);
+    const record = await storage.clients.find(first.id);
+    if (record === null) throw new Error('the client was not stored');
+    await server().administration.deleteClient(first.id, false);
+    await storage.clients.create({ ...record, createdAt: record.createdAt + 1 });
+    await storage.close();
+    const answer = await server().request('/introspect', form({ token }, basic(first)));
+    expect(await json(answer)).toEqual({ active: false });
+  });
+
+  test('tells in development why it refused, where DEBUG asks for it', async () => {
+    const own = await startTestServer(store, { DEBUG: 'true' });
+    try {
+      const answer = await own.request('/token', form(GRANT, basic({ id: 'nobody', secret: 'x' })));
+      expect(await json(answer)).toMatchObject({ error: 'invalid_client', error_detail: 'client not found' });
+    } finally {
+      await own.stop();
+    }
   });
 
   test('an access token dies after its lifetime', async () => {

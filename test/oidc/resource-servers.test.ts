@@ -123,6 +123,14 @@ describeOnBothStores('resource servers', (store) => {
     expect(await introspect(token, api)).toEqual({ active: false });
   });
 
+  test('a JWT of a deleted client is active for nobody', async () => {
+    const gone = await createClient(server(), 'orders');
+    const token = await getToken(server(), gone, { scope: 'orders', resource: RS256 });
+    expect(await introspect(token, api)).toMatchObject({ active: true });
+    await server().administration.deleteClient(gone.id, false);
+    expect(await introspect(token, api)).toEqual({ active: false });
+  });
+
   test('a client revokes nobody else’s tokens', async () => {
     const stranger = await createClient(server(), 'read');
     const opaque = await getToken(server(), client);

@@ -4,7 +4,7 @@
  */
 
 const UPSERT_ARTIFACT = `INSERT INTO artifacts (model, id, payload, expires_at, grant_id, uid, user_code)
-  VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (model, id) DO UPDATE SET payload = excluded.payload,
+  VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id, model) DO UPDATE SET payload = excluded.payload,
   expires_at = excluded.expires_at, grant_id = excluded.grant_id, uid = excluded.uid,
   user_code = excluded.user_code`;
 
@@ -32,8 +32,8 @@ export const STATEMENTS = {
     count = CASE WHEN resets_at <= ?3 THEN 1 ELSE count + 1 END,
     resets_at = CASE WHEN resets_at <= ?3 THEN ?3 + ?2 ELSE resets_at END
     RETURNING count, resets_at`,
-  sweepArtifacts: `DELETE FROM artifacts WHERE (model, id) IN
-    (SELECT model, id FROM artifacts WHERE expires_at <= ? ORDER BY expires_at LIMIT ${SWEEP_ROWS})`,
+  sweepArtifacts: `DELETE FROM artifacts WHERE rowid IN
+    (SELECT rowid FROM artifacts WHERE expires_at <= ? ORDER BY expires_at LIMIT ${SWEEP_ROWS})`,
   sweepCounters: `DELETE FROM counters WHERE key IN
     (SELECT key FROM counters WHERE resets_at <= ? LIMIT ${SWEEP_ROWS})`,
 } as const;

@@ -2,7 +2,7 @@
  * Discovery lists only what works. The engine's document speaks of every flow it knows; as long as nobody can
  * sign in here, what needs a person is left out of it.
  */
-import type { EngineMiddleware } from './provider.ts';
+import type { EngineMiddleware } from './engine-middleware.ts';
 
 const NEEDS_A_PERSON: readonly string[] = [
   'authorization_endpoint',

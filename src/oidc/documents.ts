@@ -1,7 +1,7 @@
 /** The documents that never change for the life of an engine (its JWKS, its discovery): rendered once. */
 import { hash } from 'node:crypto';
 
-import type { EngineMiddleware } from './provider.ts';
+import type { EngineMiddleware } from './engine-middleware.ts';
 
 interface Rendered {
   readonly body: Buffer;

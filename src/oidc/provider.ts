@@ -4,9 +4,8 @@
  * makes a new engine.
  */
 import type { JSONWebKeySet, JWK } from 'jose';
-import type { Next } from 'koa';
 import { errors, Provider } from 'oidc-provider';
-import type { Client as EngineClient, Configuration, KoaContextWithOIDC } from 'oidc-provider';
+import type { Client as EngineClient, Configuration } from 'oidc-provider';
 
 import type { ArtifactStore, ClientStore, ResourceServerStore } from '../storage/port.ts';
 import { createAdapterFactory } from './adapter.ts';
@@ -20,15 +19,12 @@ import {
 } from './clients.ts';
 import { restrictDiscovery } from './discovery.ts';
 import { createDocumentCache } from './documents.ts';
+import type { EngineMiddleware } from './engine-middleware.ts';
 import { createEventBridge } from './event-bridge.ts';
 import type { EngineEvents } from './event-bridge.ts';
 import { toEngineResource } from './resources.ts';
 import type { OpenSecret } from './resources.ts';
 import { createStructuredTokens } from './structured-tokens.ts';
-
-export type { KoaContextWithOIDC } from 'oidc-provider';
-
-export type EngineMiddleware = (ctx: KoaContextWithOIDC, next: Next) => Promise<void>;
 
 export interface EngineOptions {
   readonly issuer: string;

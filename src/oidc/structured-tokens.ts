@@ -10,7 +10,7 @@ import type { Client as EngineClient, KoaContextWithOIDC } from 'oidc-provider';
 import type { ArtifactStore } from '../storage/port.ts';
 import { isOfRegistration } from './clients.ts';
 import { digest } from './digest.ts';
-import type { EngineMiddleware } from './provider.ts';
+import type { EngineMiddleware } from './engine-middleware.ts';
 
 const MODEL = 'RevokedJwt';
 const MAX_TOKEN_CHARACTERS = 16 * 1024;

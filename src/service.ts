@@ -1,0 +1,122 @@
+/**
+ * What answers once the store is open and the keys are loaded: the protocol engine and the signer of the present
+ * key ring, and the jobs that follow key changes and delete what expired. A part of the composition root.
+ */
+import { repeat } from './background.ts';
+import type { Config } from './config.ts';
+import type { Events } from './events.ts';
+import type { RenderPage } from './http/views.ts';
+import type { KeyRing, Keystore } from './keys/keystore.ts';
+import type { Sealer } from './keys/sealer.ts';
+import { createAccessTokenSigner } from './keys/signer.ts';
+import type { Sign } from './keys/signer.ts';
+import { createEngine } from './oidc/provider.ts';
+import type { Engine } from './oidc/provider.ts';
+import type { Storage } from './storage/port.ts';
+
+// Contracts: a rotation is seen by each instance within seconds.
+const KEY_REFRESH_MS = 5_000;
+const SWEEP_IDLE_MS = 30_000;
+const SWEEP_BUSY_MS = 100;
+const FAILURE_PAUSE_MS = 1_000;
+
+/** What answers once the store is open and the keys are loaded. */
+export interface Service {
+  readonly storage: Storage;
+  engine: Engine;
+  sign: Sign;
+  readonly fingerprint: () => string;
+  readonly useRing: (ring: KeyRing) => void;
+}
+
+export interface ServiceOptions {
+  readonly config: Config;
+  readonly storage: Storage;
+  readonly sealer: Sealer;
+  readonly events: Events;
+  readonly renderPage: RenderPage;
+  readonly now: () => number;
+  readonly ring: KeyRing;
+}
+
+/** The engine and the signer of the present key ring; a new ring replaces both in one turn. */
+export function createService({
+  config,
+  storage,
+  sealer,
+  events,
+  renderPage,
+  now,
+  ring,
+}: ServiceOptions): Service {
+  const build = ({ jwks }: KeyRing): { engine: Engine; sign: Sign } => ({
+    sign: createAccessTokenSigner(jwks, 'RS256'),
+    engine: createEngine({
+      issuer: config.issuer,
+      jwks,
+      artifacts: storage.artifacts,
+      clients: storage.clients,
+      resourceServers: storage.resourceServers,
+      openSecret: sealer.open,
+      accessTokenLifetimeSeconds: config.tokens.accessTokenLifetimeSeconds,
+      renderError: (ctx, out) => {
+        const { error, error_description: description } = out;
+        renderPage(ctx, 'error', {
+          status: ctx.status,
+          error,
+          description,
+          requestId: ctx.state['requestId'],
+        });
+      },
+      events,
+      showDetail: config.debug,
+      now,
+    }),
+  });
+  let current = ring;
+  const service: Service = {
+    storage,
+    ...build(ring),
+    fingerprint: () => current.fingerprint,
+    useRing: (next) => {
+      current = next;
+      Object.assign(service, build(next));
+    },
+  };
+  return service;
+}
+
+export interface JobOptions {
+  readonly service: Service;
+  readonly keystore: Keystore;
+  readonly events: Events;
+  readonly now: () => number;
+  readonly signal: AbortSignal;
+}
+
+/** Follows key changes of other instances, and deletes what expired. */
+export function startJobs({ service, keystore, events, now, signal }: JobOptions): void {
+  const onFailure = (error: unknown): number => {
+    events.storeLost({ cause: causeOf(error) });
+    return FAILURE_PAUSE_MS;
+  };
+  const refreshKeys = async (): Promise<number> => {
+    const ring = await keystore.load();
+    if (ring.fingerprint !== service.fingerprint()) {
+      service.useRing(ring);
+      events.keysChanged({ kids: ring.jwks.map(({ kid }) => kid ?? '') });
+    }
+    return KEY_REFRESH_MS;
+  };
+  const sweep = async (): Promise<number> =>
+    (await service.storage.deleteExpired(now())) > 0 ? SWEEP_BUSY_MS : SWEEP_IDLE_MS;
+
+  void repeat(refreshKeys, onFailure, signal);
+  void repeat(sweep, onFailure, signal);
+}
+
+/** The reason behind an error, in one line. */
+export const causeOf = (error: unknown): string => {
+  if (!Error.isError(error)) return 'unknown';
+  return Error.isError(error.cause) ? error.cause.message : error.message;
+};

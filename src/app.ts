@@ -125,7 +125,10 @@ const composeHttp = ({ config, running, routers, renderPage, events, onAnswer }:
     allowedOrigins: config.corsAllowedOrigins,
     jwksMaxAgeSeconds: config.tokens.jwksMaxAgeSeconds,
     // The engine defines `ctx.oidc` itself, on the plain context.
-    engine: (ctx, next) => running().engine.handle(ctx as KoaContextWithOIDC, next),
+    engine: (ctx, next) =>
+      running()
+        .current()
+        .engine.handle(ctx as KoaContextWithOIDC, next),
     routers,
     showDetail: config.debug,
     renderPage,
@@ -141,8 +144,11 @@ const createExchange = (config: Config, running: () => Service, events: Events, 
     maxPerMinute: config.rateLimits ? config.vpn.exchangesPerMinute : null,
     clients: { find: (clientId) => running().storage.clients.find(clientId) },
     counters: { hit: (...hit) => running().storage.counters.hit(...hit) },
-    findClientToken: (value) => running().engine.findClientToken(value),
-    sign: (claims) => running().sign({ ...claims }),
+    findClientToken: (value) => running().current().engine.findClientToken(value),
+    sign: (claims) =>
+      running()
+        .current()
+        .sign({ ...claims }),
     events,
     now,
   });

@@ -20,13 +20,19 @@ const SWEEP_IDLE_MS = 30_000;
 const SWEEP_BUSY_MS = 100;
 const FAILURE_PAUSE_MS = 1_000;
 
+/** All that depends on one key ring; never changed, only replaced as a whole. */
+interface Generation {
+  readonly ring: KeyRing;
+  readonly engine: Engine;
+  readonly sign: Sign;
+}
+
 /** What answers once the store is open and the keys are loaded. */
 export interface Service {
   readonly storage: Storage;
-  engine: Engine;
-  sign: Sign;
-  readonly fingerprint: () => string;
-  readonly useRing: (ring: KeyRing) => void;
+  current(): Generation;
+  /** Replaces the engine and the signer in one assignment; requests in flight finish on the old ones. */
+  useRing(ring: KeyRing): void;
 }
 
 export interface ServiceOptions {
@@ -39,7 +45,7 @@ export interface ServiceOptions {
   readonly ring: KeyRing;
 }
 
-/** The engine and the signer of the present key ring; a new ring replaces both in one turn. */
+/** Builds the engine and the signer of the present key ring. */
 export function createService({
   config,
   storage,
@@ -49,11 +55,12 @@ export function createService({
   now,
   ring,
 }: ServiceOptions): Service {
-  const build = ({ jwks }: KeyRing): { engine: Engine; sign: Sign } => ({
-    sign: createAccessTokenSigner(jwks, 'RS256'),
+  const build = (forRing: KeyRing): Generation => ({
+    ring: forRing,
+    sign: createAccessTokenSigner(forRing.jwks, 'RS256'),
     engine: createEngine({
       issuer: config.issuer,
-      jwks,
+      jwks: forRing.jwks,
       artifacts: storage.artifacts,
       clients: storage.clients,
       resourceServers: storage.resourceServers,
@@ -73,17 +80,14 @@ export function createService({
       now,
     }),
   });
-  let current = ring;
-  const service: Service = {
+  let current = build(ring);
+  return {
     storage,
-    ...build(ring),
-    fingerprint: () => current.fingerprint,
+    current: () => current,
     useRing: (next) => {
-      current = next;
-      Object.assign(service, build(next));
+      current = build(next);
     },
   };
-  return service;
 }
 
 export interface JobOptions {
@@ -102,7 +106,7 @@ export function startJobs({ service, keystore, events, now, signal }: JobOptions
   };
   const refreshKeys = async (): Promise<number> => {
     const ring = await keystore.load();
-    if (ring.fingerprint !== service.fingerprint()) {
+    if (ring.fingerprint !== service.current().ring.fingerprint) {
       service.useRing(ring);
       events.keysChanged({ kids: ring.jwks.map(({ kid }) => kid ?? '') });
     }

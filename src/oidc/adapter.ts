@@ -6,10 +6,10 @@
 import { errors } from 'oidc-provider';
 import type { Adapter, AdapterFactory, AdapterPayload } from 'oidc-provider';
 
-import { isAppError } from '../errors.ts';
 import type { Artifact, ArtifactStore, ClientStore, StoredArtifact } from '../storage/port.ts';
 import { toEngineClient } from './clients.ts';
 import { digest } from './digest.ts';
+import { translated } from './store-errors.ts';
 
 /** Seconds since the epoch; for what the engine keeps without an end, the year 9999. */
 const NEVER = 253_402_300_799;
@@ -20,15 +20,6 @@ interface AdapterOptions {
   readonly artifacts: ArtifactStore;
   readonly clients: ClientStore;
   readonly now: () => number;
-}
-
-/** The store is down: 503 in the engine's own terms, so that it never becomes `invalid_*` or `server_error`. */
-class StoreUnavailable extends errors.OIDCProviderError {
-  constructor(cause: Error) {
-    super(503, 'temporarily_unavailable', { cause });
-    this.error_description = cause.message;
-    this.expose = true;
-  }
 }
 
 /** Makes the factory that the engine asks for an adapter per model. */
@@ -119,12 +110,4 @@ function toArtifact(model: string, id: string, payload: AdapterPayload, expiresA
 function toPayload({ payload, consumedAt }: StoredArtifact, jti: unknown): AdapterPayload {
   // What toArtifact() took from the engine goes back to it as it was.
   return { ...payload, jti: jti as string, ...(consumedAt !== null && { consumed: consumedAt }) };
-}
-
-async function translated<T>(answer: Promise<T>): Promise<T> {
-  try {
-    return await answer;
-  } catch (error) {
-    throw isAppError(error, 'store_unavailable') ? new StoreUnavailable(error) : error;
-  }
 }

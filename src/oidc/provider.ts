@@ -24,6 +24,7 @@ import { createEventBridge } from './event-bridge.ts';
 import type { EngineEvents } from './event-bridge.ts';
 import { toEngineResource } from './resources.ts';
 import type { OpenSecret } from './resources.ts';
+import { translated, translatedBack } from './store-errors.ts';
 import { createStructuredTokens } from './structured-tokens.ts';
 
 export interface EngineOptions {
@@ -74,7 +75,7 @@ export function createEngine(options: EngineOptions): Engine {
     issuer,
     jwks: publicJwks(jwks),
     artifacts,
-    findClient: (clientId) => provider.Client.find(clientId),
+    findClient: (clientId) => translatedBack(provider.Client.find(clientId)),
     now,
   });
 
@@ -91,14 +92,16 @@ export function createEngine(options: EngineOptions): Engine {
       }
       return engine(ctx, next);
     },
-    findClientToken: async (value) => {
-      const token = await provider.ClientCredentials.find(value);
-      if (token?.isValid !== true || token.clientId === undefined) return null;
-      const client = await provider.Client.find(token.clientId);
-      if (client === undefined || !isOfRegistration(client, token.iat)) return null;
-      return { clientId: token.clientId, scopes: [...token.scopes] };
-    },
+    findClientToken: (value) => translatedBack(findClientToken(provider, value)),
   };
+}
+
+async function findClientToken(provider: Provider, value: string): Promise<ClientToken | null> {
+  const token = await provider.ClientCredentials.find(value);
+  if (token?.isValid !== true || token.clientId === undefined) return null;
+  const client = await provider.Client.find(token.clientId);
+  if (client === undefined || !isOfRegistration(client, token.iat)) return null;
+  return { clientId: token.clientId, scopes: [...token.scopes] };
 }
 
 function configuration(options: EngineOptions): Configuration {
@@ -146,7 +149,7 @@ function features({ resourceServers, openSecret }: EngineOptions): NonNullable<C
     resourceIndicators: {
       enabled: true,
       getResourceServerInfo: async (_ctx, identifier, client) => {
-        const found = await resourceServers.find(identifier);
+        const found = await translated(resourceServers.find(identifier));
         if (found === null) throw new errors.InvalidTarget('no such resource server is declared here');
         return toEngineResource(found, allowedScopes(client), openSecret);
       },

@@ -4,6 +4,7 @@ import { decodeProtectedHeader } from 'jose';
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 
 import { openStorage } from '../../src/storage/open.ts';
 import { createSealer } from '../../src/keys/sealer.ts';
@@ -28,6 +29,15 @@ function writePem(folder: string, name: string, type: 'rsa' | 'ec' | 'ed25519', 
 async function kids(origin: string): Promise<readonly unknown[]> {
   const { keys } = (await (await fetch(`${origin}/jwks`)).json()) as { keys: { kid: string }[] }; // RFC 7517 5
   return keys.map(({ kid }) => kid).sort();
+}
+
+/** Instances look for a changed key set every 5 s. */
+async function eventually(isTrue: () => Promise<boolean>): Promise<void> {
+  const giveUpAt = Date.now() + 8_000;
+  while (!(await isTrue())) {
+    if (Date.now() > giveUpAt) throw new Error('it did not become true within 8 s');
+    await setTimeout(50);
+  }
 }
 
 describeOnBothStores('signing keys', (store) => {
@@ -72,6 +82,7 @@ describeOnBothStores('signing keys', (store) => {
     writePem(server.config.keysFolder, 'from-outside', 'rsa');
     const second = await server.startInstance();
     expect(await kids(second.origin)).toContain('from-outside');
+    await eventually(async () => (await kids(server.origin)).includes('from-outside'));
     const node = await createVpnNode(server);
     const signer = async (): Promise<string | undefined> => {
       const headers = { authorization: `Bearer ${await getToken(server, node)}` };

@@ -1,8 +1,9 @@
 /**
- * What the product costs over the bare engine: both served by one Node process each, loaded in turns from this
- * one, so that the machine's noise meets both. Prints requests per second, their ratio, p50, p99, memory and
- * cold start, as a table with bars. `BENCH_SECONDS` a round (4), `BENCH_ROUNDS` rounds (3), both bounded;
- * `BENCH_DATABASE_URL` measures another store than SQLite.
+ * What the product costs over the bare engine: bare oidc-provider, Portcullis on SQLite and Portcullis on MongoDB
+ * (a real replica set of one member, where a mongod can be had), one Node process each, loaded in turns from this
+ * one, so that the machine's noise meets all. Prints requests per second, their ratio to the bare engine, p50,
+ * p99, memory and cold start, as a table with bars. `BENCH_SECONDS` a round (4), `BENCH_ROUNDS` rounds (3), both
+ * bounded. The load itself takes about a core: on two cores it competes with the writer thread and with mongod.
  */
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -11,6 +12,7 @@ import { join } from 'node:path';
 
 import autocannon from 'autocannon';
 
+import { startReplicaSet } from '../test/support/mongod.ts';
 import { BENCH_CLIENT, BENCH_RESOURCE } from './client.ts';
 
 const CONNECTIONS = 32;
@@ -22,7 +24,6 @@ const FORM = {
   authorization: AUTHORIZATION,
   host: 'localhost',
 };
-const STORE = process.env['BENCH_DATABASE_URL']?.startsWith('mongodb') === true ? 'MongoDB' : 'SQLite';
 
 interface Server {
   readonly name: string;
@@ -43,37 +44,39 @@ interface Sample {
   readonly p99: number;
 }
 
-const servers = [
-  await start('bare engine', 'bare-server.ts'),
-  await start(STORE, 'portcullis-server.ts'),
-] as const;
+const mongo = await startReplicaSet(1);
+const bare = await start('bare engine', 'bare-server.ts');
+const ours = [await start('SQLite', 'portcullis-server.ts')];
 try {
-  await compare(servers);
+  if (mongo.mongo === null) console.log(`MongoDB is not measured: ${mongo.reason}\n`);
+  else ours.push(await start('MongoDB', 'portcullis-server.ts', { BENCH_DATABASE_URL: mongo.mongo.uri }));
+  await compare();
 } finally {
-  for (const { child } of servers) child.disconnect();
+  for (const { child } of [bare, ...ours]) child.disconnect();
+  await mongo.mongo?.stop();
 }
 
-async function compare([bare, ours]: readonly [Server, Server]): Promise<void> {
-  console.log(
-    `${ROUNDS} rounds of ${SECONDS} s each in turns, ${CONNECTIONS} connections, Portcullis on ${STORE}\n`,
-  );
-  console.log('load                     bare/s   ours/s  ratio                        p50 ms      p99 ms');
-  for (const [name, load] of Object.entries(await loads())) {
-    const samples: { bare: Sample[]; ours: Sample[] } = { bare: [], ours: [] };
+async function compare(): Promise<void> {
+  console.log(`${ROUNDS} rounds of ${SECONDS} s each in turns, ${CONNECTIONS} connections\n`);
+  console.log('load              server         per s  ratio                          p50 ms  p99 ms');
+  for (const [name, load] of Object.entries(loads())) {
+    const samples = new Map<Server, Sample[]>([bare, ...ours].map((server) => [server, []]));
     for (let round = 0; round < ROUNDS; round += 1) {
-      samples.bare.push(await measure(bare, load));
-      samples.ours.push(await measure(ours, load));
+      for (const [server, taken] of samples) taken.push(await measure(server, load));
     }
-    console.log(row(name, middle(samples.bare), middle(samples.ours)));
+    const yardstick = middle(samples.get(bare) ?? []).perSecond;
+    for (const [server, taken] of samples) console.log(row(name, server.name, middle(taken), yardstick));
   }
-  for (const server of [bare, ours]) {
-    console.log(
-      `${server.name}: ${(await memory(server)).toFixed(0)} MiB after the load, cold start ${server.coldStartMs.toFixed(0)} ms`,
+  console.log();
+  for (const server of [bare, ...ours]) {
+    const [memoryMiB, coldStartMs] = [await memory(server), server.coldStartMs].map((value) =>
+      value.toFixed(0),
     );
+    console.log(`${server.name}: ${memoryMiB} MiB after the load, cold start ${coldStartMs} ms`);
   }
 }
 
-async function loads(): Promise<Record<string, (server: Server) => Promise<Load>>> {
+function loads(): Record<string, (server: Server) => Promise<Load>> {
   const token = { path: '/token', method: 'POST' } as const;
   const body = 'grant_type=client_credentials&scope=read';
   return {
@@ -122,17 +125,23 @@ function middle(samples: readonly Sample[]): Sample {
   return sample;
 }
 
-function row(name: string, bare: Sample, ours: Sample): string {
-  const ratio = ours.perSecond / bare.perSecond;
+function row(load: string, server: string, { perSecond, p50, p99 }: Sample, yardstick: number): string {
+  const ratio = perSecond / yardstick;
   const bar = '█'.repeat(Math.round(Math.min(ratio, 1.2) * 20)).padEnd(24);
-  const [bareRate, oursRate] = [bare, ours].map(({ perSecond }) => perSecond.toFixed(0).padStart(8));
-  const latency = (of: 'p50' | 'p99'): string => `${bare[of]} → ${ours[of]}`.padStart(11);
-  return `${name.padEnd(22)} ${bareRate} ${oursRate}   ${ratio.toFixed(2)} ${bar} ${latency('p50')} ${latency('p99')}`;
+  const latency = [p50, p99].map((value) => String(value).padStart(7)).join(' ');
+  return `${load.padEnd(17)} ${server.padEnd(12)} ${perSecond.toFixed(0).padStart(7)}   ${ratio.toFixed(2)} ${bar} ${latency}`;
 }
 
-async function start(name: string, file: string): Promise<Server> {
+async function start(
+  name: string,
+  file: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Server> {
   const startedAt = performance.now();
-  const child = fork(join(import.meta.dirname, file), { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  const child = fork(join(import.meta.dirname, file), {
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    env: { ...process.env, ...env },
+  });
   const { port } = await message<{ port: number }>(child);
   return { name, child, origin: `http://127.0.0.1:${port}`, coldStartMs: performance.now() - startedAt };
 }

@@ -61,8 +61,25 @@ export function readDocument<T>(text: string, schema: ZodType<T>, env: Environme
 }
 
 function toFaults(issue: z.core.$ZodIssue, fault: MakeFault): readonly DocumentFault[] {
+  if (issue.code === 'invalid_type') return [fault(issue.path, wrongType(issue.message))];
   if (issue.code !== 'unrecognized_keys') return [fault(issue.path, issue.message)];
   return issue.keys.map((key) => fault([...issue.path, key], 'there is no such field'));
+}
+
+const YAML_WORDS: Readonly<Record<string, string>> = {
+  array: 'a list',
+  object: 'a mapping of fields',
+  record: 'a mapping of names',
+  string: 'a text',
+  undefined: 'nothing',
+};
+
+/** zod's words for a wrong type, in those of people who write YAML. */
+function wrongType(message: string): string {
+  const [, expected = '', found = ''] = /^Invalid input: expected (\w+), received (\w+)$/.exec(message) ?? [];
+  if (expected === '') return message;
+  const word = (type: string): string => YAML_WORDS[type] ?? `a ${type}`;
+  return found === 'undefined' ? 'this field is missing' : `expected ${word(expected)}, found ${word(found)}`;
 }
 
 /** Replaces each `{ env: NAME }` by the variable's value. */

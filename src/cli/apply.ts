@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 
 import type { ApplyOutcome } from '../administration.ts';
 import { addStoreCommand, administer } from './administer.ts';
-import { EXIT, fail, printJson } from './io.ts';
+import { EXIT, fail, printJson, unreadable } from './io.ts';
 import type { Io } from './io.ts';
 
 const MAX_FILE_BYTES = 16 * 1024 * 1024;
@@ -38,7 +38,7 @@ function readFile(io: Io, file: string): string | null {
     if (text.length <= MAX_FILE_BYTES) return text;
     fail(io, `${file} is larger than ${MAX_FILE_BYTES} bytes: split it.`);
   } catch (error) {
-    fail(io, `${file} cannot be read: ${Error.isError(error) ? error.message : String(error)}`);
+    fail(io, unreadable(file, error));
   }
   return null;
 }

@@ -1,12 +1,10 @@
 /** `portcullis clients` and `portcullis vpn-nodes`: list, show, create, update, delete, rotate-secret. */
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
-
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 
 import type { Administration } from '../administration.ts';
 import { addStoreCommand, administer } from './administer.ts';
+import { byOption, FIELDS, given, KEY_METHOD, readClientInput } from './client-input.ts';
 import { fail, printJson } from './io.ts';
 import type { Io } from './io.ts';
 import { formatTable } from './table.ts';
@@ -37,7 +35,13 @@ const NOUNS: readonly Noun[] = [
           'the scopes it may ask for, separated by spaces (required for a new client)',
         )
         .option('--name <name>', 'its name for people')
-        .option('--auth-method <method>', 'client_secret_basic, client_secret_post or private_key_jwt')
+        .addOption(
+          new Option('--auth-method <method>', 'how it authenticates').choices([
+            'client_secret_basic',
+            'client_secret_post',
+            KEY_METHOD,
+          ]),
+        )
         .option('--jwks <file>', 'its public keys (a JWK set), for private_key_jwt'),
     example: 'portcullis clients create billing --scope "invoices:read" --name "Billing"',
   },
@@ -57,7 +61,7 @@ export function registerClientCommands(program: Command, io: Io): void {
 
 function registerNoun(program: Command, io: Io, noun: Noun): void {
   const parent = program.command(noun.name).description(`manage ${noun.one}s`);
-  const add = (name: string, description: string, example: string): Command =>
+  const add: Add = (name, description, example) =>
     addStoreCommand(parent, name, description).addHelpText('after', `\nExample:\n  ${example}`);
 
   add('list', `list all ${noun.one}s, a page at a time`, `portcullis ${noun.name} list --limit 20`)
@@ -69,19 +73,13 @@ function registerNoun(program: Command, io: Io, noun: Noun): void {
   add(
     'show <client_id>',
     `show one ${noun.one}; secrets are not kept, so none is shown`,
-    `portcullis ${noun.name} show demo-node`,
+    `portcullis ${noun.name} show ${noun.isVpnNode ? 'node-berlin' : 'billing'}`,
   ).action((clientId: string, _options: Options, command: Command) =>
     administer(io, command, async (administration) => {
       printJson(io, await administration.showClient(clientId, noun.isVpnNode));
     }),
   );
-  for (const verb of ['create', 'update'] as const) {
-    noun
-      .addOptions(add(`${verb} <client_id>`, `${verb} a ${noun.one}`, noun.example.replace('create', verb)))
-      .action((clientId: string, options: Options, command: Command) =>
-        administer(io, command, (administration) => save(io, administration, noun, verb, clientId, options)),
-      );
-  }
+  registerSaves(io, noun, add);
   add(
     'delete <client_id>',
     `delete a ${noun.one}; its tokens stop at once here`,
@@ -96,7 +94,7 @@ function registerNoun(program: Command, io: Io, noun: Noun): void {
   add(
     'rotate-secret <client_id>',
     'give it a new secret, shown once',
-    `portcullis ${noun.name} rotate-secret demo-node --overlap 3600`,
+    `portcullis ${noun.name} rotate-secret ${noun.isVpnNode ? 'node-berlin' : 'billing'} --overlap 3600`,
   )
     .option(
       '--overlap <seconds>',
@@ -110,6 +108,28 @@ function registerNoun(program: Command, io: Io, noun: Noun): void {
         printSecret(io, options.json === true, clientId, secret, 'rotated');
       }),
     );
+}
+
+type Add = (name: string, description: string, example: string) => Command;
+
+function registerSaves(io: Io, noun: Noun, add: Add): void {
+  for (const verb of ['create', 'update'] as const) {
+    noun
+      .addOptions(add(`${verb} <client_id>`, `${verb} a ${noun.one}`, noun.example.replace('create', verb)))
+      .action((clientId: string, options: Options, command: Command) => {
+        if (verb === 'create' && !noun.isVpnNode && options['scope'] === undefined)
+          command.error(
+            'error: a new client needs --scope, the scopes it may ask for, such as --scope "read"',
+          );
+        if (verb === 'update' && !FIELDS.some((name) => options[name] !== undefined))
+          command.error('error: nothing to change: name what changes by an option');
+        const input = noun.isVpnNode ? { name: options['name'] } : readClientInput(io, options);
+        if (input === null) return undefined;
+        return administer(io, command, (administration) =>
+          save(io, administration, noun, { verb, clientId, input, isJson: options['json'] === true }),
+        );
+      });
+  }
 }
 
 async function list(
@@ -137,38 +157,23 @@ async function list(
   if (page.next !== null) io.err(`More follow: add --after ${page.next}\n`);
 }
 
+interface Change {
+  readonly verb: 'create' | 'update';
+  readonly clientId: string;
+  readonly input: Readonly<Record<string, unknown>>;
+  readonly isJson: boolean;
+}
+
 async function save(
   io: Io,
   administration: Administration,
-  noun: Noun,
-  verb: 'create' | 'update',
-  clientId: string,
-  options: Options,
+  { isVpnNode }: Noun,
+  { verb, clientId, input, isJson }: Change,
 ): Promise<void> {
-  const input = noun.isVpnNode ? { name: options['name'] } : clientInput(io, options);
-  const outcome = await administration.saveClient(verb, clientId, noun.isVpnNode, withoutUndefined(input));
-  if (!outcome.ok) {
-    fail(io, outcome.faults.join('\n'));
-    return;
-  }
-  printSecret(io, options['json'] === true, clientId, outcome.secret, `${verb}d`);
+  const outcome = await administration.saveClient(verb, clientId, isVpnNode, given(input));
+  if (!outcome.ok) fail(io, outcome.faults.map(byOption).join('\n'));
+  else printSecret(io, isJson, clientId, outcome.secret, `${verb}d`);
 }
-
-function clientInput(io: Io, options: Options): Record<string, unknown> {
-  const file = options['jwks'];
-  return {
-    scope: options['scope'],
-    client_name: options['name'],
-    token_endpoint_auth_method: options['authMethod'],
-    jwks:
-      typeof file === 'string'
-        ? (JSON.parse(readFileSync(resolve(io.cwd, file), 'utf8')) as unknown)
-        : undefined,
-  };
-}
-
-const withoutUndefined = (input: Record<string, unknown>): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
 
 function printSecret(io: Io, isJson: boolean, clientId: string, secret: string | null, done: string): void {
   if (isJson) {

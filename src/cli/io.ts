@@ -2,6 +2,7 @@
  * What a command touches of the process, as one small argument, so that commands run in tests as they do in a
  * shell. Standard output is for the answer alone (with `--json` one document), standard error for everything else.
  */
+import { errorCode } from '../config/secret-sources.ts';
 
 /** 0 done, 1 refused or failed, 2 wrong usage. */
 export const EXIT = { done: 0, failed: 1, usage: 2 } as const;
@@ -39,4 +40,11 @@ export function printJson(io: Io, document: unknown): void {
 export function fail(io: Io, sentence: string): void {
   io.err(`${sentence}\n`);
   io.setExitCode(EXIT.failed);
+}
+
+/** The sentence for a file, named on the command line, that cannot be read. */
+export function unreadable(file: string, error: unknown): string {
+  const code = errorCode(error);
+  const reason = code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'it is a folder' : code;
+  return `${file} cannot be read (${reason}): name a file that this user may read.`;
 }

@@ -1,4 +1,6 @@
 /** The command line: every command, and how wrong usage is told (exit code 2). */
+import { readFileSync } from 'node:fs';
+
 import { Command, CommanderError } from 'commander';
 
 import { registerApplyCommand } from './apply.ts';
@@ -12,7 +14,8 @@ import { registerServeCommand } from './serve.ts';
 /** Runs one command line (without node and script). Sets the exit code; never rejects for wrong usage. */
 export async function runProgram(argv: readonly string[], io: Io): Promise<void> {
   const program = new Command('portcullis')
-    .description('A self-hosted OAuth 2 and OpenID Connect authorization server.')
+    .description('A self-hosted OAuth 2 authorization server.')
+    .version(version(), '-V, --version', 'print the version')
     .configureOutput({ writeOut: io.out, writeErr: io.err })
     .showHelpAfterError('(add --help to see what it takes)')
     .exitOverride();
@@ -28,6 +31,13 @@ export async function runProgram(argv: readonly string[], io: Io): Promise<void>
     if (!(error instanceof CommanderError)) throw error;
     io.setExitCode(error.exitCode === 0 ? EXIT.done : EXIT.usage);
   }
+}
+
+/** As package.json says. */
+function version(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  const { version: found } = JSON.parse(text) as { version: string }; // npm does not install a package without one
+  return found;
 }
 
 const allCommands = (command: Command): readonly Command[] =>

@@ -14,6 +14,8 @@ import type { Io } from './io.ts';
 
 // Log lines leave in blocks of 4 KiB, and at the latest after this time.
 const LOG_FLUSH_MS = 200;
+// npm hands on the Ctrl-C that the terminal sent to this process too: within this time both are one.
+const SAME_SIGNAL_MS = 1_000;
 
 /** Adds `serve`. */
 export function registerServeCommand(program: Command, io: Io): void {
@@ -52,12 +54,15 @@ async function serve(io: Io, command: Command): Promise<void> {
 
 const isAbort = (error: unknown): boolean => Error.isError(error) && error.name === 'AbortError';
 
-/** The first signal ends what is in flight, the second one does not wait for it. */
+/** The first signal finishes what is in flight, a later one does not wait for it. */
 function stopOnSignals(server: PortcullisServer, end: () => void): void {
-  let isStopping = false;
+  let stoppingSince: number | null = null;
   const onSignal = (): void => {
-    if (isStopping) process.exit(1);
-    isStopping = true;
+    if (stoppingSince !== null) {
+      if (performance.now() - stoppingSince > SAME_SIGNAL_MS) process.exit(1);
+      return;
+    }
+    stoppingSince = performance.now();
     server.stop().then(
       () => {
         end();
@@ -77,10 +82,13 @@ function stopOnSignals(server: PortcullisServer, end: () => void): void {
 function greet(io: Io, config: Config, port: number, demo: DemoNode | null): void {
   const { issuer, environment, database } = config;
   const store = database.kind === 'sqlite' ? database.path : database.redactedUrl;
-  io.err(`Portcullis serves ${issuer} (${environment}, port ${port}, store ${store}).\n`);
-  if (demo !== null) io.err(firstSteps(issuer, demo));
-  else if (!config.isProduction)
-    io.err('To get a VPN node to try with: npm run -s portcullis -- vpn-nodes create my-node\n');
+  const next =
+    demo !== null
+      ? firstSteps(issuer, demo)
+      : config.isProduction
+        ? ''
+        : 'To get a VPN node to try with: npm run -s portcullis -- vpn-nodes create my-node\n';
+  io.err(`Portcullis serves ${issuer} (${environment}, port ${port}, store ${store}).\n${next}`);
 }
 
 /** The three commands of a VPN node, to be pasted as they are. */

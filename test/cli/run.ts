@@ -2,6 +2,8 @@
 import { Command, CommanderError } from 'commander';
 
 import type { Io } from '../../src/cli/io.ts';
+import { runProgram } from '../../src/cli/program.ts';
+import type { TestServer } from '../support/server.ts';
 
 type Register = (program: Command, io: Io) => void;
 
@@ -11,13 +13,16 @@ export interface Ran {
   readonly code: number;
 }
 
-/** Runs a command line, without `portcullis` itself; commander's own refusals have code 2. */
-export async function run(
-  register: Register,
-  argv: readonly string[],
-  { cwd, env = {} }: { readonly cwd: string; readonly env?: Readonly<Record<string, string>> },
-): Promise<Ran> {
-  const printed = { out: '', err: '', code: 0 };
+interface Surroundings {
+  readonly cwd: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** What a command printed, and the code that it would have ended with. */
+type Printed = { -readonly [Key in keyof Ran]: Ran[Key] };
+
+function printer({ cwd, env = {} }: Surroundings): { readonly io: Io; readonly printed: Printed } {
+  const printed: Printed = { out: '', err: '', code: 0 };
   const io: Io = {
     env,
     cwd,
@@ -25,6 +30,16 @@ export async function run(
     err: (text) => void (printed.err += text),
     setExitCode: (code) => void (printed.code = code),
   };
+  return { io, printed };
+}
+
+/** Runs a command line, without `portcullis` itself; commander's own refusals have code 2. */
+export async function run(
+  register: Register,
+  argv: readonly string[],
+  surroundings: Surroundings,
+): Promise<Ran> {
+  const { io, printed } = printer(surroundings);
   const program = new Command('portcullis')
     .exitOverride()
     .configureOutput({ writeOut: io.out, writeErr: io.err });
@@ -37,3 +52,24 @@ export async function run(
   }
   return printed;
 }
+
+/** Runs a whole command line as `main.ts` does. */
+export async function portcullis(argv: readonly string[], surroundings: Surroundings): Promise<Ran> {
+  const { io, printed } = printer(surroundings);
+  await runProgram(argv, io);
+  return printed;
+}
+
+/** The environment in which commands work on the store of a test server. */
+export const environmentOf = ({ config, secrets, folder }: TestServer): Record<string, string> => ({
+  NODE_ENV: 'test',
+  ISSUER: config.issuer,
+  VAR_DIR: folder,
+  DATABASE_URL: secrets.databaseUrl,
+  SECRET_KEY: secrets.secretKey,
+  JWT_SECRET_KEY: secrets.jwtSecretKey,
+});
+
+/** The one JSON document of standard output; throws where there is anything else. */
+export const documentOf = ({ out }: Ran): Record<string, unknown> =>
+  JSON.parse(out) as Record<string, unknown>; // every command prints an object

@@ -14,7 +14,7 @@ import { ClientInput, VpnNodeInput } from './clients/schema.ts';
 import type { Config, Secrets } from './config.ts';
 import { AppError, isAppError } from './errors.ts';
 import { createSealer } from './keys/sealer.ts';
-import { createNameClaim } from './names.ts';
+import { createNameSide } from './names.ts';
 import { checkClient } from './oidc/client-check.ts';
 import { createResourceServerRegistry, ResourceServerInput } from './resource-servers/registry.ts';
 import { openStorage } from './storage/open.ts';
@@ -24,15 +24,36 @@ const DEMO_NODE_ID = 'demo-node';
 // What a file may hold; a larger installation is described by several.
 const MAX_ITEMS = 10_000;
 
+/** Two resource servers of one audience could not be told apart by a token. */
+function refuseRepeatedAudiences(servers: readonly ResourceServerInput[], context: z.RefinementCtx): void {
+  for (const [index, { audience }] of servers.entries()) {
+    const first = servers.findIndex((other) => other.audience === audience);
+    if (first === index) continue;
+    const message = `"${audience}" is the audience of resource_servers[${first}] already`;
+    context.addIssue({ code: 'custom', path: [index, 'audience'], message });
+  }
+}
+
 const ApplyFile = z.strictObject({
-  resource_servers: z.array(ResourceServerInput).max(MAX_ITEMS).default([]),
+  resource_servers: z
+    .array(ResourceServerInput)
+    .max(MAX_ITEMS)
+    .superRefine(refuseRepeatedAudiences)
+    .default([]),
   clients: z.array(ClientInput).max(MAX_ITEMS).default([]),
   vpn_nodes: z.array(VpnNodeInput).max(MAX_ITEMS).default([]),
 });
 
+export type { AppliedItem } from './apply/apply.ts';
+
 export type ApplyOutcome =
   | { readonly ok: true; readonly items: readonly AppliedItem[] }
-  | { readonly ok: false; readonly faults: readonly DocumentFault[] };
+  | {
+      readonly ok: false;
+      readonly faults: readonly DocumentFault[];
+      /** Saved before a save failed, with their secrets; empty where a fault was found in time. */
+      readonly items: readonly AppliedItem[];
+    };
 
 /** A client as it is shown: RFC 7591's names, no secret. */
 export interface ClientView {
@@ -77,7 +98,7 @@ export async function openAdministration(config: Config, secrets: Secrets): Prom
   const clients = createClients(storage, now);
   const resourceServers = createResourceServerRegistry({
     resourceServers: storage.resourceServers,
-    claimName: createNameClaim(storage.names, 'service'),
+    names: createNameSide(storage.names, 'service'),
     seal: sealer.seal,
     open: sealer.open,
     reservedAudiences: [config.vpn.audience, config.issuer, 'portcullis'],
@@ -111,11 +132,11 @@ export async function openAdministration(config: Config, secrets: Secrets): Prom
     },
     apply: async (text, env, dryRun) => {
       const read = readDocument(text, ApplyFile, env);
-      if (!read.ok) return read;
+      if (!read.ok) return { ...read, items: [] };
       const result = await applySections(toSections(read.value, { clients, resourceServers }), dryRun);
       return result.ok
         ? result
-        : { ok: false, faults: result.faults.map(({ path, message }) => read.fault(path, message)) };
+        : { ...result, faults: result.faults.map(({ path, message }) => read.fault(path, message)) };
     },
     close: storage.close,
   };
@@ -189,7 +210,7 @@ function toInput({ isVpnNode, metadata, scopes }: Client): object {
 const createClients = (storage: Storage, now: () => number): ClientRegistry =>
   createClientRegistry({
     clients: storage.clients,
-    claimName: createNameClaim(storage.names, 'service'),
+    names: createNameSide(storage.names, 'service'),
     check: checkClient,
     now,
   });

@@ -8,6 +8,12 @@ interface ForRequest {
   readonly requestId: string;
 }
 
+/** Who was refused, and from where: the address that the trusted proxies tell. */
+interface Refusal extends ForRequest {
+  readonly ip: string;
+  readonly clientId: string | undefined;
+}
+
 interface EventsOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -28,14 +34,9 @@ export function createEvents({ logger, metrics }: EventsOptions) {
     vpnTokenIssued: (details: ForRequest & { clientId: string; jti: string }): void =>
       record('info', 'vpn_token_issued', details),
     protocolRefused: (
-      details: ForRequest & {
-        endpoint: string;
-        clientId: string | undefined;
-        error: string;
-        detail: string | undefined;
-      },
+      details: Refusal & { endpoint: string; error: string; detail: string | undefined },
     ): void => record('info', 'protocol_refused', details),
-    vpnTokenRefused: (details: ForRequest & { clientId: string | undefined; reason: string }): void =>
+    vpnTokenRefused: (details: Refusal & { reason: string }): void =>
       record('info', 'vpn_token_refused', details),
     keysChanged: (details: { kids: readonly string[] }): void => record('info', 'keys_changed', details),
     storeLost: (details: { cause: string }): void => record('warn', 'store_lost', details),

@@ -7,8 +7,18 @@ import type { NameKind, NameStore } from './storage/port.ts';
 /** Names are compared without regard to case and to Unicode's many spellings of a letter. */
 export const foldName = (name: string): string => name.normalize('NFKC').toLowerCase();
 
-/** Makes the claim of one side: true where the name is, from now on, that side's. */
-export const createNameClaim =
-  (names: NameStore, kind: NameKind) =>
-  async (name: string): Promise<boolean> =>
-    (await names.claim(foldName(name), kind)) === kind;
+export interface NameSide {
+  /** True where the other side has, or had, the name. */
+  isTaken(name: string): Promise<boolean>;
+  /** Takes the name for this side for ever; false where the other side was first. */
+  claim(name: string): Promise<boolean>;
+}
+
+/** One side's view of the register. */
+export const createNameSide = (names: NameStore, kind: NameKind): NameSide => ({
+  isTaken: async (name) => {
+    const holder = await names.find(foldName(name));
+    return holder !== null && holder !== kind;
+  },
+  claim: async (name) => (await names.claim(foldName(name), kind)) === kind,
+});

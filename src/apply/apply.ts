@@ -28,7 +28,14 @@ export interface AppliedItem {
 
 export type ApplyResult =
   | { readonly ok: true; readonly items: readonly AppliedItem[] }
-  | { readonly ok: false; readonly faults: readonly ItemFault[] };
+  | { readonly ok: false; readonly faults: readonly ItemFault[]; readonly items: readonly AppliedItem[] };
+
+interface PlannedItem {
+  readonly section: string;
+  readonly index: number;
+  readonly id: string;
+  readonly plan: Plan;
+}
 
 interface ItemFault {
   /** Section and index. */
@@ -38,23 +45,33 @@ interface ItemFault {
 
 /** Plans all sections in their order and, unless `dryRun`, saves them. */
 export async function applySections(sections: readonly Section[], dryRun: boolean): Promise<ApplyResult> {
-  const planned: { section: string; id: string; plan: Plan }[] = [];
+  const planned: PlannedItem[] = [];
   const faults = repeatedIds(sections);
   for (const { name, items } of sections) {
     for (const [index, { id, plan }] of items.entries()) {
       try {
-        planned.push({ section: name, id, plan: await plan() });
+        planned.push({ section: name, index, id, plan: await plan() });
       } catch (error) {
         if (!isAppError(error) || error.status >= 500) throw error;
         faults.push({ path: [name, index], message: error.message });
       }
     }
   }
-  if (faults.length > 0) return { ok: false, faults };
+  if (faults.length > 0) return { ok: false, faults, items: [] };
+  return saveAll(planned, dryRun);
+}
+
+/** What was saved before another administrator, or the store, made a save fail is told, with its secrets. */
+async function saveAll(planned: readonly PlannedItem[], dryRun: boolean): Promise<ApplyResult> {
   const items: AppliedItem[] = [];
-  for (const { section, id, plan } of planned) {
-    const secret = dryRun ? null : (await plan.save()).secret;
-    items.push({ section, id, action: plan.action, changes: plan.changes, secret });
+  for (const { section, index, id, plan } of planned) {
+    try {
+      const secret = dryRun ? null : (await plan.save()).secret;
+      items.push({ section, id, action: plan.action, changes: plan.changes, secret });
+    } catch (error) {
+      if (!isAppError(error)) throw error;
+      return { ok: false, faults: [{ path: [section, index], message: error.message }], items };
+    }
   }
   return { ok: true, items };
 }

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 
 import type { Command } from 'commander';
 
-import type { ApplyOutcome } from '../administration.ts';
+import type { AppliedItem, ApplyOutcome } from '../administration.ts';
 import { addStoreCommand, administer } from './administer.ts';
 import { EXIT, fail, printJson, unreadable } from './io.ts';
 import type { Io } from './io.ts';
@@ -43,34 +43,37 @@ function readFile(io: Io, file: string): string | null {
   return null;
 }
 
-const toDocument = (outcome: ApplyOutcome, dryRun: boolean): object =>
-  outcome.ok
-    ? {
-        ok: true,
-        dry_run: dryRun,
-        items: outcome.items.map(({ secret, ...item }) => ({
-          ...item,
-          ...(secret !== null && { client_secret: secret }),
-        })),
-      }
-    : { ok: false, faults: outcome.faults };
+const toDocument = ({ items, ...outcome }: ApplyOutcome, dryRun: boolean): object => ({
+  ...outcome,
+  dry_run: dryRun,
+  items: items.map(({ secret, ...item }) => ({ ...item, ...(secret !== null && { client_secret: secret }) })),
+});
 
 const MARKS = { create: '+', update: '~', none: '=' } as const;
 
 function print(io: Io, file: string, outcome: ApplyOutcome, dryRun: boolean): void {
-  if (!outcome.ok) {
-    for (const { line, path, message } of outcome.faults)
-      io.err(`${file}:${line}: ${path === '' ? '' : `${path}: `}${message}\n`);
-    io.err('Nothing was changed.\n');
-    return;
-  }
   for (const { action, section, id, changes, secret } of outcome.items) {
     const detail = changes.length === 0 ? '' : ` (${changes.join(', ')})`;
     io.out(`${MARKS[action]} ${section} ${id}${detail}\n`);
     if (secret !== null) io.out(`  client_secret: ${secret} (shown this once)\n`);
   }
-  const count = (action: keyof typeof MARKS): number =>
-    outcome.items.filter((item) => item.action === action).length;
+  if (outcome.ok) io.out(`${sumUp(outcome.items, dryRun)}\n`);
+  else printFaults(io, file, outcome);
+}
+
+function sumUp(items: readonly AppliedItem[], dryRun: boolean): string {
+  const count = (action: keyof typeof MARKS): number => items.filter((item) => item.action === action).length;
   const sum = `${count('create')} created, ${count('update')} updated, ${count('none')} unchanged`;
-  io.out(dryRun ? `Dry run: ${sum}; nothing was changed.\n` : `${sum}.\n`);
+  return dryRun ? `Dry run: ${sum}; nothing was changed.` : `${sum}.`;
+}
+
+function printFaults(io: Io, file: string, { faults, items }: Extract<ApplyOutcome, { ok: false }>): void {
+  for (const { line, path, message } of faults) {
+    io.err(`${file}:${line}: ${path === '' ? '' : `${path}: `}${message}\n`);
+  }
+  io.err(
+    items.length === 0
+      ? 'Nothing was changed.\n'
+      : 'What stands above was saved, the rest was not: apply the file again.\n',
+  );
 }

@@ -6,6 +6,7 @@ import { hash, randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 
 import { AppError } from '../errors.ts';
+import type { NameSide } from '../names.ts';
 import type { Client, ClientSecret, ClientStore } from '../storage/port.ts';
 import type { ClientInput, VpnNodeInput } from './schema.ts';
 
@@ -16,8 +17,8 @@ const MAX_ATTEMPTS = 10;
 
 interface ClientRegistryOptions {
   readonly clients: ClientStore;
-  /** Takes the name for services for ever; false where an account has or had it. */
-  readonly claimName: (name: string) => Promise<boolean>;
+  /** The services' side of the register of names. */
+  readonly names: NameSide;
   /** The protocol engine's own judgement of the metadata: null, or why it refuses them. */
   readonly check: (client: Client) => Promise<string | null>;
   readonly now: () => number;
@@ -134,6 +135,8 @@ async function plan(described: Described, options: ClientRegistryOptions): Promi
       `"${described.clientId}" is registered as a ${current.isVpnNode ? 'VPN node' : 'client'}: delete it first, or use another id.`,
     );
   }
+  if (current === null && (await options.names.isTaken(described.clientId)))
+    throw nameTaken(described.clientId);
   const changes = current === null ? [] : differences(current, described);
   const { client, secret } = next(current, described, options.now());
   const refusal = await options.check(client);
@@ -148,20 +151,18 @@ async function plan(described: Described, options: ClientRegistryOptions): Promi
   };
 }
 
+const nameTaken = (clientId: string): AppError =>
+  new AppError('conflict', `"${clientId}" is, or was, the name of an account: choose another client id.`);
+
 async function save(
   current: Client | null,
   client: Client,
   secret: string | null,
-  { clients, claimName }: ClientRegistryOptions,
+  { clients, names }: ClientRegistryOptions,
 ): Promise<SavedClient> {
   const { clientId } = client;
   if (current === null) {
-    if (!(await claimName(clientId))) {
-      throw new AppError(
-        'conflict',
-        `"${clientId}" is, or was, the name of an account: choose another client id.`,
-      );
-    }
+    if (!(await names.claim(clientId))) throw nameTaken(clientId);
     await clients.create(client);
   } else if (!(await clients.replace(client))) {
     throw new AppError('conflict', `The client "${clientId}" changed meanwhile: try again.`);

@@ -40,8 +40,7 @@ export function warnings(config: Config, sources: Sources, env: Env): readonly C
 function productionWarnings({ trustedProxies }: Config, sources: Sources): readonly ConfigFault[] {
   const faults: ConfigFault[] = [];
   if (trustedProxies === 0) {
-    const found =
-      'found 0, so every client behind a TLS proxy has the proxy’s address and shares its rate limits';
+    const found = 'found 0, so behind a TLS proxy every refusal is logged with the proxy’s address';
     const remedy = 'Set TRUST_PROXY=1 where one proxy stands before this server.';
     faults.push(settingFault('trustProxy', sources.trustProxy, found, 'the number of proxies', remedy));
   }

@@ -10,6 +10,7 @@ export interface EngineEvents {
 
 export interface RefusedEvent {
   readonly requestId: string;
+  readonly ip: string;
   readonly endpoint: string;
   readonly clientId: string | undefined;
   readonly error: string;
@@ -38,6 +39,7 @@ export function createEventBridge(provider: Provider, events: EngineEvents, show
       };
     events.protocolRefused({
       requestId: requestIdOf(ctx),
+      ip: ctx.ip,
       endpoint: ctx.path,
       clientId: ctx.oidc.client?.clientId,
       error: error.error,

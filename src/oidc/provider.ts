@@ -5,7 +5,7 @@
  */
 import type { JSONWebKeySet, JWK } from 'jose';
 import { errors, Provider } from 'oidc-provider';
-import type { Client as EngineClient, Configuration } from 'oidc-provider';
+import type { Client as EngineClient, Configuration, KoaContextWithOIDC } from 'oidc-provider';
 
 import type { ArtifactStore, ClientStore, ResourceServerStore } from '../storage/port.ts';
 import { createAdapterFactory } from './adapter.ts';
@@ -118,6 +118,7 @@ function configuration(options: EngineOptions): Configuration {
       idTokenSigningAlgValues: ['RS256', 'ES256', 'EdDSA'],
     },
     assertJwtClientAuthClaimsAndHeader: (_ctx, claims) => assertClientAssertion(claims, options),
+    extraTokenClaims: refuseUngrantedScopes,
     extraClientMetadata: { properties: [...CLIENT_PROPERTIES] },
     pkce: { required: () => true },
     allowOmittingSingleRegisteredRedirectUri: false,
@@ -166,6 +167,20 @@ async function isOwnToken(
   token: { clientId?: string | undefined; iat?: number | undefined },
 ): Promise<boolean> {
   return token.clientId === client.clientId && isOfRegistration(client, token.iat ?? 0);
+}
+
+/**
+ * The engine drops a scope that it does not know without a word. A client that mistyped one, or was never given
+ * it, is told so (RFC 6749 5.2) in the place of a token that can do less than it thinks.
+ */
+function refuseUngrantedScopes(
+  ctx: KoaContextWithOIDC,
+  token: { readonly scopes: ReadonlySet<string> },
+): undefined {
+  const scope: unknown = ctx.oidc.body?.['scope'];
+  const requested = typeof scope === 'string' ? scope.split(' ') : [];
+  const refused = requested.filter((scope) => scope !== '' && !token.scopes.has(scope));
+  if (refused.length > 0) throw new errors.InvalidScope('requested scope is not allowed', refused.join(' '));
 }
 
 /** RFC 7523bis 4: the audience is the issuer, alone and as a string, and the assertion is short-lived. */

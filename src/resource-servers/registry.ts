@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 
 import { AppError } from '../errors.ts';
+import type { NameSide } from '../names.ts';
 import type { ResourceServer, ResourceServerStore } from '../storage/port.ts';
 
 const MIN_HS256_SECRET = 32;
@@ -47,8 +48,8 @@ export type ResourceServerInput = z.infer<typeof ResourceServerInput>;
 
 interface ResourceServerRegistryOptions {
   readonly resourceServers: ResourceServerStore;
-  /** Takes the name for services for ever; false where an account has or had it. */
-  readonly claimName: (name: string) => Promise<boolean>;
+  /** The services' side of the register of names. */
+  readonly names: NameSide;
   readonly seal: (secret: string, identifier: string) => string;
   readonly open: (sealed: string, identifier: string) => string;
   /** Audiences that this server itself gives a meaning, such as that of VPN JWTs. */
@@ -66,7 +67,7 @@ export interface ResourceServerPlan {
 export function createResourceServerRegistry(options: ResourceServerRegistryOptions) {
   return {
     plan: async (input: ResourceServerInput): Promise<ResourceServerPlan> => {
-      const { resourceServers, reservedAudiences } = options;
+      const { names, resourceServers, reservedAudiences } = options;
       if (reservedAudiences.includes(input.audience)) {
         throw new AppError('conflict', `audience: "${input.audience}" is this server's own: choose another.`);
       }
@@ -75,6 +76,7 @@ export function createResourceServerRegistry(options: ResourceServerRegistryOpti
       if (holder !== null && holder.identifier !== input.identifier) {
         throw new AppError('conflict', `audience: "${input.audience}" is that of ${holder.identifier}.`);
       }
+      if (await names.isTaken(input.audience)) throw nameTaken(input.audience);
       const changes = current === null ? [] : differences(current, input, options);
       const action = current === null ? 'create' : changes.length > 0 ? 'update' : 'none';
       return {
@@ -86,14 +88,15 @@ export function createResourceServerRegistry(options: ResourceServerRegistryOpti
   };
 }
 
+const nameTaken = (audience: string): AppError =>
+  new AppError('conflict', `audience: "${audience}" is, or was, the name of an account.`);
+
 async function save(
   input: ResourceServerInput,
   options: ResourceServerRegistryOptions,
 ): Promise<ResourceServer> {
-  const { claimName, resourceServers, seal } = options;
-  if (!(await claimName(input.audience))) {
-    throw new AppError('conflict', `audience: "${input.audience}" is, or was, the name of an account.`);
-  }
+  const { names, resourceServers, seal } = options;
+  if (!(await names.claim(input.audience))) throw nameTaken(input.audience);
   const sealedSecret = input.secret === undefined ? null : seal(input.secret, input.identifier);
   const resourceServer = { ...described(input), sealedSecret };
   await resourceServers.put(resourceServer);

@@ -119,6 +119,8 @@ export interface ResourceServerStore {
 export type NameKind = 'account' | 'service';
 
 export interface NameStore {
+  /** Whose a folded name is; null where nobody claimed it yet. */
+  find(name: string): Promise<NameKind | null>;
   /** Claims a folded name and tells whose it is: `kind` itself for the winner and for its own side later. */
   claim(name: string, kind: NameKind): Promise<NameKind>;
 }

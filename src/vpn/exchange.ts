@@ -51,13 +51,19 @@ export interface VpnExchangeOptions {
   readonly sign: (claims: VpnClaims) => Promise<string>;
   readonly events: {
     vpnTokenIssued(event: { requestId: string; clientId: string; jti: string }): void;
-    vpnTokenRefused(event: { requestId: string; clientId: string | undefined; reason: string }): void;
+    vpnTokenRefused(event: {
+      requestId: string;
+      ip: string;
+      clientId: string | undefined;
+      reason: string;
+    }): void;
   };
   readonly now: () => number;
 }
 
 export interface VpnExchangeRequest {
   readonly requestId: string;
+  readonly ip: string;
   readonly bearer: string;
 }
 
@@ -65,7 +71,7 @@ export interface VpnExchangeRequest {
 export function createVpnExchange(options: VpnExchangeOptions) {
   const { events, sign, lifetimeSeconds } = options;
 
-  return async ({ requestId, bearer }: VpnExchangeRequest): Promise<VpnTokenAnswer> => {
+  return async ({ requestId, ip, bearer }: VpnExchangeRequest): Promise<VpnTokenAnswer> => {
     let clientId: string | undefined;
     try {
       const token = await getToken(bearer, options);
@@ -75,7 +81,7 @@ export function createVpnExchange(options: VpnExchangeOptions) {
       await assertRate(clientId, options);
     } catch (error) {
       if (error instanceof AppError && error.status < 500) {
-        events.vpnTokenRefused({ requestId, clientId, reason: error.code });
+        events.vpnTokenRefused({ requestId, ip, clientId, reason: error.code });
       }
       throw error;
     }

@@ -27,7 +27,7 @@ export function createVpnRoutes(exchange: (request: VpnExchangeRequest) => Promi
       );
     }
     ctx.set('Cache-Control', 'no-store');
-    ctx.body = await exchange({ bearer, requestId: String(ctx.state['requestId']) });
+    ctx.body = await exchange({ bearer, ip: ctx.ip, requestId: String(ctx.state['requestId']) });
   });
 
   return router;

@@ -4,7 +4,7 @@ import { jwtVerify } from 'jose';
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { createNameClaim } from '../../src/names.ts';
+import { createNameSide } from '../../src/names.ts';
 import { openStorage } from '../../src/storage/open.ts';
 import type { Storage } from '../../src/storage/port.ts';
 import { basic, form, getToken } from '../support/clients.ts';
@@ -191,6 +191,8 @@ vpn_nodes: [{ client_id: old-node }]`;
       expect([json.code, json.err]).toEqual([1, '']);
       expect(documentOf(json)).toEqual({
         ok: false,
+        dry_run: false,
+        items: [],
         faults: faults.map(([line, path, message]) => ({
           line,
           path,
@@ -304,10 +306,10 @@ vpn_nodes: [{ client_id: old-node }]`;
 
     test('an id and an audience that are an account’s name', async () => {
       await inStore(async ({ names }) => {
-        await createNameClaim(names, 'account')('Bob');
+        await createNameSide(names, 'account').claim('Bob');
       });
       for (const text of [
-        'vpn_nodes: [{ client_id: bob }]',
+        'vpn_nodes: [{ client_id: saved-too-early }, { client_id: bob }]',
         'resource_servers: [{ identifier: urn:x, audience: BOB }]',
       ]) {
         const { out, err, code } = await apply(text);
@@ -315,6 +317,14 @@ vpn_nodes: [{ client_id: old-node }]`;
         expect(err).toMatch(/is, or was, the name of an account/);
         expect(await snapshot()).toEqual(before);
       }
+    });
+
+    test('one audience for two resource servers', async () => {
+      const text =
+        'resource_servers:\n  - { identifier: urn:a, audience: same }\n  - { identifier: urn:b, audience: same }\n';
+      await expectFaults(text, [
+        [3, 'resource_servers[1].audience', /is the audience of resource_servers\[0\] already/],
+      ]);
     });
 
     test('a file that is not there, or is a folder', async () => {

@@ -5,7 +5,7 @@ import type { CryptoKey } from 'jose';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { createNameClaim } from '../../src/names.ts';
+import { createNameSide } from '../../src/names.ts';
 import { openStorage } from '../../src/storage/open.ts';
 import { makeFolder } from '../config/load.ts';
 import { assertion, assertionForm, basic, form } from '../support/clients.ts';
@@ -191,7 +191,7 @@ describeOnBothStores('clients and VPN nodes', (store) => {
 
     test('refuses an id that is an account’s name, in any case', async () => {
       const storage = await openStorage(server().secrets.databaseUrl);
-      await createNameClaim(storage.names, 'account')(`Alice.${noun}`);
+      await createNameSide(storage.names, 'account').claim(`Alice.${noun}`);
       await storage.close();
       const scope = noun === 'clients' ? ['--scope', 'read'] : [];
       expectRefusal(

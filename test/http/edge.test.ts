@@ -151,6 +151,24 @@ describeOnBothStores('the edge', (store) => {
     }
   });
 
+  test('a refusal is logged with the address that the trusted hops tell, never with one that the client wrote', async () => {
+    const headers = { 'x-forwarded-for': '6.6.6.6, 203.0.113.9' };
+    const loggedAddress = async (TRUST_PROXY: string): Promise<string | undefined> => {
+      const own = await startTestServer(store, { TRUST_PROXY });
+      try {
+        await own.request('/vpn/auth', {
+          method: 'POST',
+          headers: { ...headers, authorization: `Bearer ${'x'.repeat(43)}` },
+        });
+        return /"vpn_token_refused".*?"ip":"([^"]*)"/.exec(own.logs())?.[1];
+      } finally {
+        await own.stop();
+      }
+    };
+    expect(await loggedAddress('1')).toBe('203.0.113.9');
+    expect(await loggedAddress('0')).toMatch(/127\.0\.0\.1$/);
+  });
+
   test.each([
     ['JSON', 'application/json', JSON.stringify(GRANT), 415],
     ['multipart', 'multipart/form-data; boundary=x', '--x--', 415],

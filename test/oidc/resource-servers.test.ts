@@ -73,9 +73,16 @@ describeOnBothStores('resource servers', (store) => {
     expect(payload.aud).toBe('api-hs');
   });
 
-  test('gives no scope that the client was not registered for', async () => {
+  test('refuses a scope that the client was not registered for, or that nobody knows', async () => {
     const limited = await createClient(server(), 'read');
-    const token = await getToken(server(), limited, { scope: 'read orders', resource: RS256 });
+    for (const scope of ['orders', 'read orders', 'raed', 'read unknown']) {
+      const body = { grant_type: 'client_credentials', scope };
+      for (const parameters of [body, { ...body, resource: RS256 }]) {
+        const answer = await server().request('/token', form(parameters, basic(limited)));
+        expect([scope, answer.status, (await json(answer))['error']]).toEqual([scope, 400, 'invalid_scope']);
+      }
+    }
+    const token = await getToken(server(), limited, { scope: 'read', resource: RS256 });
     expect(await introspect(token, limited)).toMatchObject({ active: true, scope: 'read' });
   });
 

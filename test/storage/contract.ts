@@ -425,7 +425,9 @@ function nameAndCounterContract(store: () => Storage): void {
   test('gives a name to the side that claims it first, for ever', async () => {
     const { names } = store();
     const name = randomUUID();
+    expect(await names.find(name)).toBeNull();
     expect(await names.claim(name, 'service')).toBe('service');
+    expect(await names.find(name)).toBe('service');
     expect(await names.claim(name, 'account')).toBe('service');
     expect(await names.claim(name, 'service')).toBe('service');
     expect(await names.claim(`${name} `, 'account')).toBe('account');

@@ -7,6 +7,10 @@ import type { NameRow } from './schemas.ts';
 
 export function createNameStore(model: Model<NameRow>, calls: Calls): NameStore {
   return {
+    find: async (name) => {
+      const row = await calls.run((options) => model.findById(name, null, options).lean<NameRow>().exec());
+      return row?.kind ?? null;
+    },
     claim: async (name, kind) => {
       const claim = { $setOnInsert: { kind } };
       const row = await calls.run((options) =>

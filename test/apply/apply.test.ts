@@ -1,0 +1,34 @@
+/** What no file can provoke by itself: a save that fails after others went through. */
+import { expect, test } from '@jest/globals';
+
+import { applySections } from '../../src/apply/apply.ts';
+import type { Section } from '../../src/apply/apply.ts';
+import { storeUnavailable } from '../../src/errors.ts';
+
+const item = (id: string, save: () => Promise<{ secret: string | null }>) => ({
+  id,
+  plan: async () => ({ action: 'create' as const, changes: [], save }),
+});
+
+test('tells what was saved, with its secret, where a later save fails', async () => {
+  const sections: Section[] = [
+    {
+      name: 'vpn_nodes',
+      items: [
+        item('first', async () => ({ secret: 'shown-once' })),
+        item('second', () => Promise.reject(storeUnavailable(new Error('gone')))),
+        item('third', async () => ({ secret: 'never made' })),
+      ],
+    },
+  ];
+  expect(await applySections(sections, false)).toEqual({
+    ok: false,
+    faults: [{ path: ['vpn_nodes', 1], message: expect.stringContaining('cannot answer') }],
+    items: [{ section: 'vpn_nodes', id: 'first', action: 'create', changes: [], secret: 'shown-once' }],
+  });
+});
+
+test('a fault of the program is not told as one of the file', async () => {
+  const broken = item('first', () => Promise.reject(new TypeError('broken')));
+  await expect(applySections([{ name: 'clients', items: [broken] }], false)).rejects.toThrow('broken');
+});

@@ -14,10 +14,10 @@ const provider = new Provider('http://localhost', {
       grant_types: ['client_credentials'],
       response_types: [],
       redirect_uris: [],
-      scope: 'read',
+      scope: 'read bench',
     },
   ],
-  scopes: ['openid', 'read'],
+  scopes: ['openid', 'read', 'bench'],
   jwks: { keys: [{ ...(await exportJWK(privateKey)), alg: 'RS256', use: 'sig' }] },
   ttl: { ClientCredentials: 3600 },
   features: {
@@ -28,7 +28,7 @@ const provider = new Provider('http://localhost', {
     resourceIndicators: {
       enabled: true,
       getResourceServerInfo: () => ({
-        scope: 'read',
+        scope: 'bench',
         audience: BENCH_RESOURCE,
         accessTokenTTL: 3600,
         accessTokenFormat: 'jwt',

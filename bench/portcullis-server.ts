@@ -32,8 +32,8 @@ if (!loaded.ok) throw new Error(JSON.stringify(loaded.faults));
 const { config, secrets } = loaded;
 const administration = await openAdministration(config, secrets);
 const file = {
-  resource_servers: [{ identifier: BENCH_RESOURCE, audience: BENCH_RESOURCE, scopes: ['read'] }],
-  clients: [{ client_id: BENCH_CLIENT.id, client_secret: BENCH_CLIENT.secret, scope: 'read' }],
+  resource_servers: [{ identifier: BENCH_RESOURCE, audience: BENCH_RESOURCE, scopes: ['bench'] }],
+  clients: [{ client_id: BENCH_CLIENT.id, client_secret: BENCH_CLIENT.secret, scope: 'read bench' }],
 };
 const applied = await administration.apply(JSON.stringify(file), {}, false);
 if (!applied.ok) throw new Error(JSON.stringify(applied.faults));

@@ -83,7 +83,7 @@ function loads(): Record<string, (server: Server) => Promise<Load>> {
     'token, opaque': async () => ({ ...token, body }),
     'token, JWT RS256': async () => ({
       ...token,
-      body: `${body}&resource=${encodeURIComponent(BENCH_RESOURCE)}`,
+      body: `grant_type=client_credentials&scope=bench&resource=${encodeURIComponent(BENCH_RESOURCE)}`,
     }),
     introspection: async (server) => ({
       path: server.name === 'bare engine' ? '/token/introspection' : '/introspect',

@@ -9,12 +9,17 @@ import type { AppliedItem, Section } from './apply/apply.ts';
 import { readDocument } from './apply/document.ts';
 import type { DocumentFault } from './apply/document.ts';
 import { createClientRegistry } from './clients/registry.ts';
-import type { ClientPlan, ClientRegistry, SavedClient } from './clients/registry.ts';
+import type { ClientRegistry, SavedClient } from './clients/registry.ts';
+import { saveClient, toView } from './clients/save.ts';
+import type { ClientView, SaveOutcome } from './clients/save.ts';
 import { ClientInput, VpnNodeInput } from './clients/schema.ts';
 import type { Config, Secrets } from './config.ts';
 import { AppError, isAppError } from './errors.ts';
+import { assertSealedBy } from './keys/keystore.ts';
 import { createSealer } from './keys/sealer.ts';
-import { createNameSide } from './names.ts';
+import { createNameSide, reservedNames } from './names.ts';
+import type { NameSide } from './names.ts';
+import { clientGrantId } from './oidc/adapter.ts';
 import { checkClient } from './oidc/client-check.ts';
 import { createResourceServerRegistry, ResourceServerInput } from './resource-servers/registry.ts';
 import { openStorage } from './storage/open.ts';
@@ -55,20 +60,6 @@ export type ApplyOutcome =
       readonly items: readonly AppliedItem[];
     };
 
-/** A client as it is shown: RFC 7591's names, no secret. */
-export interface ClientView {
-  readonly client_id: string;
-  readonly client_name?: string;
-  readonly scope: string;
-  readonly token_endpoint_auth_method: string;
-  readonly created_at: string;
-  readonly updated_at: string;
-}
-
-export type SaveOutcome =
-  | { readonly ok: true; readonly secret: string | null }
-  | { readonly ok: false; readonly faults: readonly string[] };
-
 export interface Administration {
   listClients(page: PageRequest, isVpnNode: boolean): Promise<Page<ClientView>>;
   showClient(clientId: string, isVpnNode: boolean): Promise<ClientView>;
@@ -95,13 +86,14 @@ export async function openAdministration(config: Config, secrets: Secrets): Prom
   const storage = await openStorage(secrets.databaseUrl);
   const now = (): number => Math.floor(Date.now() / 1000);
   const sealer = createSealer(secrets.secretKey);
-  const clients = createClients(storage, now);
+  assertSealedBy(await storage.signingKeys.read(), sealer); // nothing is sealed under another SECRET_KEY
+  const names = createNameSide(storage.names, 'service', reservedNames(config));
+  const clients = createClients(storage, names, now);
   const resourceServers = createResourceServerRegistry({
     resourceServers: storage.resourceServers,
-    names: createNameSide(storage.names, 'service'),
+    names,
     seal: sealer.seal,
     open: sealer.open,
-    reservedAudiences: [config.vpn.audience, config.issuer, 'portcullis'],
   });
 
   /** A client under the noun that it was asked by: `clients` knows no VPN node, `vpn-nodes` nothing else. */
@@ -142,27 +134,6 @@ export async function openAdministration(config: Config, secrets: Secrets): Prom
   };
 }
 
-async function saveClient(
-  clients: ClientRegistry,
-  current: Client | null,
-  clientId: string,
-  isVpnNode: boolean,
-  fields: object,
-): Promise<SaveOutcome> {
-  const input = { ...(current === null ? {} : toInput(current)), ...fields, client_id: clientId };
-  const plan = isVpnNode
-    ? planned(VpnNodeInput.safeParse(input), clients.planVpnNode)
-    : planned(ClientInput.safeParse(input), clients.planClient);
-  return plan.ok ? { ok: true, secret: (await (await plan.plan).save()).secret } : plan;
-}
-
-/** The plan of a valid input, or its faults as sentences. */
-function planned<T>(parsed: z.ZodSafeParseResult<T>, plan: (input: T) => Promise<ClientPlan>) {
-  if (parsed.success) return { ok: true, plan: plan(parsed.data) } as const;
-  const faults = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
-  return { ok: false, faults } as const;
-}
-
 interface Registries {
   readonly clients: ClientRegistry;
   readonly resourceServers: ReturnType<typeof createResourceServerRegistry>;
@@ -190,27 +161,11 @@ const toSections = (
   },
 ];
 
-const toView = ({ clientId, metadata, scopes, createdAt, updatedAt }: Client): ClientView => ({
-  client_id: clientId,
-  ...metadata,
-  token_endpoint_auth_method: String(metadata['token_endpoint_auth_method']),
-  scope: scopes.join(' '),
-  created_at: new Date(createdAt * 1000).toISOString(),
-  updated_at: new Date(updatedAt * 1000).toISOString(),
-});
-
-/** What a stored client would look like as an input, so that an update can keep what it does not name. */
-function toInput({ isVpnNode, metadata, scopes }: Client): object {
-  const { response_types, ...given } = metadata;
-  if (!isVpnNode) return { ...given, scope: scopes.join(' ') };
-  const { client_name: name, redirect_uris } = given;
-  return { redirect_uris, ...(name !== undefined && { name }) };
-}
-
-const createClients = (storage: Storage, now: () => number): ClientRegistry =>
+const createClients = (storage: Storage, names: NameSide, now: () => number): ClientRegistry =>
   createClientRegistry({
     clients: storage.clients,
-    names: createNameSide(storage.names, 'service'),
+    names,
+    revokeTokens: (clientId) => storage.artifacts.revokeGrant(clientGrantId(clientId)),
     check: checkClient,
     now,
   });
@@ -234,7 +189,7 @@ export async function createDemoNode(storage: Storage, now: () => number): Promi
   try {
     const { items } = await storage.clients.list({ limit: 1 });
     if (items.length > 0) return null;
-    const plan = await createClients(storage, now).planVpnNode({
+    const plan = await createClients(storage, createNameSide(storage.names, 'service', []), now).planVpnNode({
       client_id: DEMO_NODE_ID,
       name: 'Demo node',
     });

@@ -7,7 +7,18 @@ import type { NameKind, NameStore } from './storage/port.ts';
 /** Names are compared without regard to case and to Unicode's many spellings of a letter. */
 export const foldName = (name: string): string => name.normalize('NFKC').toLowerCase();
 
+interface Reserving {
+  readonly issuer: string;
+  readonly vpn: { readonly audience: string };
+}
+
+/** Folded names that this server itself gives a meaning: no client id and no audience of an API may be one. */
+export const reservedNames = ({ issuer, vpn }: Reserving): readonly string[] =>
+  [vpn.audience, issuer, 'portcullis'].map(foldName);
+
 export interface NameSide {
+  /** True for a name that this server keeps for itself. */
+  isReserved(name: string): boolean;
   /** True where the other side has, or had, the name. */
   isTaken(name: string): Promise<boolean>;
   /** Takes the name for this side for ever; false where the other side was first. */
@@ -15,7 +26,8 @@ export interface NameSide {
 }
 
 /** One side's view of the register. */
-export const createNameSide = (names: NameStore, kind: NameKind): NameSide => ({
+export const createNameSide = (names: NameStore, kind: NameKind, reserved: readonly string[]): NameSide => ({
+  isReserved: (name) => reserved.includes(foldName(name)),
   isTaken: async (name) => {
     const holder = await names.find(foldName(name));
     return holder !== null && holder !== kind;

@@ -25,7 +25,15 @@ const SECRET_FIELDS = new Set([
 
 /** The logger; `destination` is where its lines go (standard output). */
 export const createLogger = (level: string, destination: DestinationStream): Logger =>
-  pino({ level, base: null, formatters: { log: (line) => redact(line, 0) } }, destination);
+  pino(
+    {
+      level,
+      base: null,
+      formatters: { log: (line) => redact(line, 0) },
+      serializers: { err: describeError },
+    },
+    destination,
+  );
 
 // Deeper than anything that is logged here; what lies below is cut, not searched.
 const MAX_DEPTH = 4;
@@ -42,6 +50,14 @@ function redact(line: Record<string, unknown>, depth: number): Record<string, un
     else redacted[name] = depth < MAX_DEPTH ? redact({ ...value }, depth + 1) : '[deep]';
   }
   return redacted;
+}
+
+/** By allow-list: errors of libraries carry whole requests and options (`rawPacket`, `config`). */
+function describeError(error: unknown): object {
+  if (!Error.isError(error)) return { message: 'not an error' };
+  const { name, message, stack, cause } = error;
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  return { type: name, message, code, stack, ...(cause !== undefined && { cause: describeError(cause) }) };
 }
 
 /** Most lines are flat and name no secret: they go as they are. */

@@ -25,6 +25,14 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 // Aliases that expand into each other are how a small file fills the memory.
 const MAX_ALIASES = 100;
+// The parser's own messages quote the file, and secrets stand in it.
+const YAML_FAULTS: Readonly<Record<string, string>> = {
+  DUPLICATE_KEY: 'this key stands there twice',
+  MULTIPLE_DOCS: 'a second YAML document begins here: one is read',
+  RESOURCE_EXHAUSTION: 'this is nested too deep',
+  TAB_AS_INDENT: 'this line is indented by a tab: use spaces',
+};
+const SECRET_FIELDS: ReadonlySet<PropertyKey | undefined> = new Set(['client_secret', 'secret']);
 const Reference = z.strictObject({ env: z.string().min(1) });
 
 /** Reads `text` against a strict schema. */
@@ -32,10 +40,10 @@ export function readDocument<T>(text: string, schema: ZodType<T>, env: Environme
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false });
   if (document.errors.length > 0) {
-    const faults = document.errors.map(({ message, pos }) => ({
+    const faults = document.errors.map(({ code, pos }) => ({
       path: '',
       line: lines.linePos(pos[0]).line,
-      message,
+      message: YAML_FAULTS[code] ?? 'this line is no valid YAML',
     }));
     return { ok: false, faults };
   }
@@ -92,7 +100,8 @@ function resolve(
   if (Array.isArray(value))
     return value.map((item, index) => resolve(item, env, [...path, index], onMissing));
   if (typeof value !== 'object' || value === null) return value;
-  const reference = Reference.safeParse(value);
+  // Anywhere else it would carry a secret of the environment into a field that people read.
+  const reference = SECRET_FIELDS.has(path.at(-1)) ? Reference.safeParse(value) : { success: false as const };
   if (!reference.success) {
     const entries = Object.entries(value).map(([key, item]) => [
       key,
@@ -100,7 +109,7 @@ function resolve(
     ]);
     return Object.fromEntries(entries);
   }
-  const found = env[reference.data.env];
+  const found = Object.hasOwn(env, reference.data.env) ? env[reference.data.env] : undefined;
   if (found === undefined) onMissing(path, reference.data.env);
   return found;
 }

@@ -34,10 +34,20 @@ async function serve(io: Io, command: Command): Promise<void> {
   for (const warning of loaded.warnings) io.err(`warning: ${describeFault(warning)}\n`);
 
   const logDestination = pino.destination({ dest: 1, sync: false, minLength: 4096 });
+  let isLogLost = false;
+  logDestination.on('error', (error: Error) => {
+    // A full disk or a closed pipe costs log lines, not the service.
+    if (!isLogLost) io.err(`Log lines are lost: ${error.message}.\n`);
+    isLogLost = true;
+  });
   const flush = setInterval(() => logDestination.flush(), LOG_FLUSH_MS);
   const end = (): void => {
     clearInterval(flush);
-    logDestination.flushSync();
+    try {
+      logDestination.flushSync();
+    } catch {
+      // told above
+    }
   };
   let server: PortcullisServer | null = null;
   try {

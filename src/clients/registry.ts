@@ -19,6 +19,8 @@ interface ClientRegistryOptions {
   readonly clients: ClientStore;
   /** The services' side of the register of names. */
   readonly names: NameSide;
+  /** Ends what the client got for itself. */
+  readonly revokeTokens: (clientId: string) => Promise<void>;
   /** The protocol engine's own judgement of the metadata: null, or why it refuses them. */
   readonly check: (client: Client) => Promise<string | null>;
   readonly now: () => number;
@@ -41,7 +43,7 @@ export type ClientRegistry = ReturnType<typeof createClientRegistry>;
 
 /** Makes the registry. */
 export function createClientRegistry(options: ClientRegistryOptions) {
-  const { clients, now } = options;
+  const { clients, revokeTokens, now } = options;
 
   const get = async (clientId: string): Promise<Client> => {
     const found = await clients.find(clientId);
@@ -71,8 +73,9 @@ export function createClientRegistry(options: ClientRegistryOptions) {
       return { client, secret };
     },
     delete: async (clientId: string): Promise<void> => {
-      if (!(await clients.delete(clientId)))
-        throw new AppError('not_found', `There is no client "${clientId}".`);
+      const wasThere = await clients.delete(clientId);
+      await revokeTokens(clientId); // also where an earlier deletion failed in between
+      if (!wasThere) throw new AppError('not_found', `There is no client "${clientId}".`);
     },
   };
 }
@@ -133,6 +136,12 @@ async function plan(described: Described, options: ClientRegistryOptions): Promi
     throw new AppError(
       'conflict',
       `"${described.clientId}" is registered as a ${current.isVpnNode ? 'VPN node' : 'client'}: delete it first, or use another id.`,
+    );
+  }
+  if (current === null && options.names.isReserved(described.clientId)) {
+    throw new AppError(
+      'conflict',
+      `"${described.clientId}" is a name of this server’s own: choose another client id.`,
     );
   }
   if (current === null && (await options.names.isTaken(described.clientId)))
@@ -210,5 +219,6 @@ const toSecret = (secret: string): ClientSecret => ({
   expiresAt: null,
 });
 
+/** True for a secret that is there to stay: one in its overlap, or past it, does not count. */
 const hasSecret = (secrets: readonly ClientSecret[], secret: string): boolean =>
-  secrets.some((known) => known.hash === toSecret(secret).hash);
+  secrets.some(({ hash: known, expiresAt }) => expiresAt === null && known === toSecret(secret).hash);

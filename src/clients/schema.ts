@@ -23,6 +23,14 @@ const Scope = z
   .max(2_000)
   .regex(/^[!#-[\]-~]+( [!#-[\]-~]+)*$/, 'scope names separated by single spaces, such as "read"');
 
+/** It is shown on pages and in terminals. */
+const Name = z
+  .string()
+  .trim()
+  .min(1)
+  .max(200)
+  .regex(/^\P{Cc}*$/u, 'a name without control characters');
+
 const HttpUrl = z.url({ protocol: /^https?$/ }).max(2_000);
 
 const RedirectUri = z
@@ -33,9 +41,25 @@ const RedirectUri = z
     'an absolute URI without fragment or wildcard',
   );
 
-const PublicJwk = z
-  .looseObject({ kty: z.enum(['RSA', 'EC', 'OKP']), kid: z.string().max(200).optional() })
-  .refine((jwk) => !('d' in jwk), 'a public key: leave the private members out');
+const Base64Url = z.string().regex(/^[\w-]{1,1400}$/, 'base64url');
+const jwkOf = <Members extends z.core.$ZodLooseShape>(members: Members) =>
+  z.strictObject(
+    {
+      ...members,
+      kid: z.string().max(200).optional(),
+      alg: z.string().max(20).optional(),
+      use: z.literal('sig').optional(),
+      key_ops: z.array(z.literal('verify')).max(1).optional(),
+    },
+    'a public key, without private members',
+  );
+
+/** A public key that can check a signature; a private or symmetric member is an unknown field. RSA has 2048 bits. */
+const PublicJwk = z.discriminatedUnion('kty', [
+  jwkOf({ kty: z.literal('RSA'), n: Base64Url.min(342, 'an RSA key of 2048 bits or more'), e: Base64Url }),
+  jwkOf({ kty: z.literal('EC'), crv: z.literal('P-256'), x: Base64Url, y: Base64Url }),
+  jwkOf({ kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: Base64Url }),
+]);
 
 const Named = {
   client_id: ClientId,
@@ -46,7 +70,7 @@ const Named = {
 export const ClientInput = z
   .strictObject({
     ...Named,
-    client_name: z.string().trim().min(1).max(200).optional(),
+    client_name: Name.optional(),
     client_uri: HttpUrl.optional(),
     contacts: z.array(z.email()).max(10).optional(),
     grant_types: z.array(z.literal('client_credentials')).nonempty().default(['client_credentials']),
@@ -70,7 +94,7 @@ export const ClientInput = z
 
 export const VpnNodeInput = z.strictObject({
   ...Named,
-  name: z.string().trim().min(1).max(200).optional(),
+  name: Name.optional(),
 });
 
 export type ClientInput = z.infer<typeof ClientInput>;

@@ -62,7 +62,7 @@ function createWhole(file: string, text: string): void {
 /** Not `recursive`: Node loops for ever where the system says ENOENT to a folder whose parent is there (/proc). */
 function makeFolder(folder: string): void {
   try {
-    fs.mkdirSync(folder);
+    fs.mkdirSync(folder, { mode: 0o700 });
   } catch (error) {
     if (errorCode(error) !== 'EEXIST') throw error;
   }

@@ -61,8 +61,7 @@ const tooLarge = (): AppError =>
 async function readText(ctx: Context): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of ctx.req as AsyncIterable<Buffer>) {
-    // no encoding is set, so chunks are Buffers
+  for await (const chunk of readable(ctx)) {
     bytes += chunk.length;
     if (bytes > MAX_BODY_BYTES) throw tooLarge();
     chunks.push(chunk);
@@ -71,6 +70,15 @@ async function readText(ctx: Context): Promise<string> {
     return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
   } catch {
     throw new AppError('invalid_request', 'The body is not valid UTF-8.');
+  }
+}
+
+/** The body's chunks; a client that goes away in the middle is its own fault. */
+async function* readable(ctx: Context): AsyncGenerator<Buffer> {
+  try {
+    yield* ctx.req as AsyncIterable<Buffer>; // no encoding is set, so chunks are Buffers
+  } catch (cause) {
+    throw new AppError('invalid_request', 'The body ended before it was complete.', { cause });
   }
 }
 

@@ -70,14 +70,15 @@ export function createProtocolRoutes({ engine, cors, jwksMaxAgeSeconds }: Protoc
       cors.answerPreflight(ctx, endpoint.methods);
       return;
     }
-    assertMethod(ctx, endpoint.methods);
-    if (ctx.method === 'POST') assertFormBody(ctx);
-    await engine(ctx, next);
-    cors.mark(ctx);
-    ctx.res.setHeader(
-      'Cache-Control',
-      endpoint.isCacheable && ctx.status === 200 ? cacheControl : 'no-store',
-    );
+    try {
+      assertMethod(ctx, endpoint.methods);
+      if (ctx.method === 'POST') assertFormBody(ctx);
+      await engine(ctx, next);
+    } finally {
+      cors.mark(ctx); // a refusal, too, is for allowed origins only
+    }
+    const isKept = endpoint.isCacheable === true && ctx.status === 200;
+    ctx.res.setHeader('Cache-Control', isKept ? cacheControl : 'no-store');
   };
 }
 

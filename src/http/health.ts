@@ -8,7 +8,7 @@ export interface Readiness {
 
 /** The router of both; neither touches the store itself, so a hung store cannot hang them. */
 export function createHealthRoutes(readiness: () => Promise<Readiness>): Router {
-  const router = new Router();
+  const router = new Router({ sensitive: true });
 
   router.get('/healthz', (ctx) => {
     ctx.set('Cache-Control', 'no-store');

@@ -3,6 +3,8 @@ import { createServer } from 'node:http';
 
 import type { Registry } from 'prom-client';
 
+const LIMITS = { headersTimeout: 10_000, requestTimeout: 10_000, connectionsCheckingInterval: 1_000 };
+
 interface Address {
   readonly host: string;
   readonly port: number;
@@ -17,8 +19,8 @@ export async function listenForMetrics(
   registry: Registry,
   { host, port }: Address,
 ): Promise<MetricsListener> {
-  const server = createServer((request, response) => {
-    if (request.url !== '/metrics') {
+  const server = createServer(LIMITS, (request, response) => {
+    if (request.url !== '/metrics' || request.method !== 'GET') {
       response.writeHead(404).end();
       return;
     }

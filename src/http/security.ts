@@ -19,6 +19,25 @@ export function pinOrigin(app: Koa, issuer: string): void {
   const { protocol, host } = new URL(issuer);
   Object.defineProperty(app.request, 'protocol', { get: () => protocol.slice(0, -1) });
   Object.defineProperty(app.request, 'host', { get: () => host });
+  // Koa takes an absolute request target for its own address.
+  Object.defineProperty(app.request, 'href', {
+    get(this: Koa.Request) {
+      return new URL(this.originalUrl, issuer).href;
+    },
+  });
+}
+
+/**
+ * Refuses a request target that is no path: an absolute form names a host of its own, which overrides the Host
+ * header (RFC 9112 3.2.2), and no client of an origin server sends one.
+ */
+export function assertOriginForm(ctx: Context): void {
+  if (ctx.req.url?.startsWith('/') === true) return;
+  ctx.req.url = '/'; // nothing later trips over the target itself
+  throw new AppError(
+    'invalid_request',
+    'Ask for a path, such as GET /jwks, with the host in the Host header.',
+  );
 }
 
 /** Refuses what was sent to another host (421), or to two at once (400). Health checks come by address. */
@@ -31,7 +50,7 @@ export function createHostCheck(issuer: string, isDevelopment: boolean): (ctx: C
   return (ctx) => {
     const given = (ctx.req.headers.host ?? '').toLowerCase();
     if (hasTwoHosts(ctx.req.rawHeaders)) throw new AppError('invalid_request', 'Send one Host header.');
-    if (isOurs(given) || HEALTH_PATHS.has(ctx.path)) return;
+    if (isOurs(given) || HEALTH_PATHS.has(ctx.path.replace(/\/$/, ''))) return;
     throw new AppError(
       'misdirected_request',
       `This server answers for ${host} only. Behind a proxy, pass the Host header on; if ${host} is wrong, set ISSUER.`,

@@ -15,12 +15,14 @@ import { createCors } from './cors.ts';
 import { canonicalize, createProtocolRoutes, isProtocolPath } from './endpoints.ts';
 import { assertAnswered, assureRetryAfter, createErrorAnswer } from './errors.ts';
 import type { ErrorAnswerOptions, OnFailure } from './errors.ts';
-import { createHostCheck, createSecurityHeaders, pinOrigin } from './security.ts';
+import { assertOriginForm, createHostCheck, createSecurityHeaders, pinOrigin } from './security.ts';
 import type { RenderPage } from './views.ts';
 
 // A client that sends its headers or body slower than this is stalling (D16).
 const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 30_000;
+const REQUEST_TIMEOUT_MS = 25_000;
+// By default Node looks every 30 s, which would treble the two limits above.
+const CHECK_CONNECTIONS_MS = 1_000;
 const MAX_CONNECTIONS = 10_000;
 // The contract gives 10 s for all of a stop; the store has to be closed within them, too.
 const DRAIN_MS = 9_000;
@@ -58,7 +60,9 @@ export function createHttpApp(options: HttpAppOptions): Koa {
   // With no limit on the hops Koa would believe the left-most address, which the client writes itself (D4).
   const app = new Koa({ proxy: trustedHops > 0, maxIpsCount: trustedHops });
   pinOrigin(app, issuer);
-  app.on('error', (error: unknown) => onFailure({ requestId: '', error }));
+  app.on('error', (error: unknown) => {
+    if (!isOfConnection(error)) onFailure({ requestId: '', error });
+  });
 
   app.use(createFrame(options));
   app.use(createProtocolRoutes({ engine, cors: createCors(allowedOrigins), jwksMaxAgeSeconds }));
@@ -68,6 +72,14 @@ export function createHttpApp(options: HttpAppOptions): Koa {
   }
   return app;
 }
+
+/** The client went away, stalled or sent bytes that are no HTTP: nothing of ours failed. */
+const isOfConnection = (error: unknown): boolean =>
+  Error.isError(error) &&
+  'code' in error &&
+  /^(HPE_|ECONNRESET|EPIPE|ECONNABORTED|ERR_HTTP_REQUEST_TIMEOUT|ERR_STREAM_PREMATURE_CLOSE)/.test(
+    String(error.code),
+  );
 
 /** What holds for every request, in this order; one frame, since each layer costs every request. */
 function createFrame({
@@ -89,6 +101,7 @@ function createFrame({
     ctx.res.setHeader('X-Request-Id', requestId);
     writeSecurityHeaders(ctx);
     try {
+      assertOriginForm(ctx);
       assertHost(ctx);
       canonicalize(ctx);
       await next();
@@ -123,7 +136,12 @@ export interface ListeningServer {
 export async function listen(app: Koa, host: string, port: number): Promise<ListeningServer> {
   const handle = app.callback();
   const server = createServer(
-    { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS, requireHostHeader: true },
+    {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: CHECK_CONNECTIONS_MS,
+      requireHostHeader: true,
+    },
     (request, response) => void handle(request, response), // Koa answers its own failures
   );
   server.maxConnections = MAX_CONNECTIONS;

@@ -93,6 +93,11 @@ function isNew(key: PrivateKey, ring: readonly JWK[], folder: string): boolean {
   return false;
 }
 
+/** Throws a sentence where the set does not open with this SECRET_KEY; a store without keys fits every one. */
+export function assertSealedBy(set: KeySet | null, sealer: Sealer): void {
+  for (const key of set?.keys ?? []) openKey(key, sealer);
+}
+
 function openKey(key: SealedKey, sealer: Sealer): JWK {
   try {
     return JSON.parse(sealer.open(key.sealedJwk, key.kid)) as JWK; // sealed from a JWK above

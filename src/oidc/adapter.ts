@@ -90,17 +90,23 @@ function createClientAdapter(clients: ClientStore): Adapter {
 const toStoredId = (id: string): string =>
   id.startsWith(REFERENCE) ? id.slice(REFERENCE.length) : digest(id);
 
+/** What a client got for itself stands under the client as under a grant, so that deleting it ends all of it. */
+export const clientGrantId = (clientId: string): string => `client:${clientId}`;
+
+const grantOfClient = (model: string, { clientId }: AdapterPayload): string | undefined =>
+  model === 'ClientCredentials' && clientId !== undefined ? clientGrantId(clientId) : undefined;
+
 /** `jti` is the token itself, so it is left out of what is stored. */
 function toArtifact(model: string, id: string, payload: AdapterPayload, expiresAt: number): Artifact {
   const { jti, ...kept } = payload;
   const storedId = toStoredId(id);
-  const { grantId, uid, userCode } = payload;
+  const { grantId = grantOfClient(model, payload), uid, userCode } = payload;
   return {
     model,
     id: storedId,
     payload:
       uid === undefined && userCode === undefined ? kept : { ...kept, reference: REFERENCE + storedId },
-    expiresAt,
+    expiresAt: Math.ceil(expiresAt), // an assertion's exp may be a fraction (RFC 7519 2)
     ...(grantId !== undefined && { grantId }),
     ...(uid !== undefined && { uid: digest(uid) }),
     ...(userCode !== undefined && { userCode: digest(userCode) }),

@@ -13,7 +13,7 @@ export const SERVER_SCOPES = ['openid', 'read'] as const;
 export const CLIENT_METHODS = ['client_secret_basic', 'client_secret_post', 'private_key_jwt'] as const;
 
 /** What the engine keeps for us on its client object, beside RFC 7591's metadata. */
-export const CLIENT_PROPERTIES = ['allowed_scopes', 'registered_at', 'secrets'] as const;
+export const CLIENT_PROPERTIES = ['allowed_scopes', 'secrets'] as const;
 
 /**
  * RFC 7591 metadata for the engine. It restricts `scope` to this server's own and takes an empty list for
@@ -38,7 +38,6 @@ function convert(client: Client): AdapterPayload {
     client_id: clientId,
     scope: own.join(' ') || 'openid',
     allowed_scopes: scopes,
-    registered_at: client.createdAt,
     ...(newest !== undefined && { client_secret: newest.hash, secrets }),
   };
 }
@@ -54,10 +53,6 @@ export function compareSecretsByDigest(provider: Provider, now: () => number): v
       .includes(true);
   };
 }
-
-/** True for a token of this registration: an earlier client of the same id was deleted, and its tokens with it. */
-export const isOfRegistration = (client: EngineClient, issuedAt: number): boolean =>
-  issuedAt >= Number(client['registered_at']);
 
 /** The scopes that an administrator gave the client, of this server and of all resource servers. */
 export const allowedScopes = (client: EngineClient): readonly string[] =>

@@ -14,7 +14,6 @@ import {
   CLIENT_METHODS,
   CLIENT_PROPERTIES,
   compareSecretsByDigest,
-  isOfRegistration,
   SERVER_SCOPES,
 } from './clients.ts';
 import { restrictDiscovery } from './discovery.ts';
@@ -35,6 +34,8 @@ export interface EngineOptions {
   readonly clients: ClientStore;
   readonly resourceServers: ResourceServerStore;
   readonly openSecret: OpenSecret;
+  /** Folded audiences that no resource server may have, such as that of VPN JWTs. */
+  readonly reservedAudiences: readonly string[];
   /** Of opaque access tokens, in seconds; a resource server has its own. */
   readonly accessTokenLifetimeSeconds: number;
   readonly renderError: NonNullable<Configuration['renderError']>;
@@ -53,12 +54,14 @@ export interface ClientToken {
 export interface Engine {
   /** Answers the canonical protocol paths. */
   readonly handle: EngineMiddleware;
-  /** Finds a live client_credentials access token of a client that is still registered; null for any other value. */
+  /** Finds a live client_credentials access token; null for any other value. */
   findClientToken(value: string): Promise<ClientToken | null>;
 }
 
 // RFC 7523bis, FAPI 2: an assertion that lives longer than this is a password in disguise.
 const MAX_ASSERTION_SECONDS = 5 * 60;
+// FAPI 2 asks to bear with clocks that are 10 s ahead and to refuse 60 s.
+const MAX_SKEW_SECONDS = 59;
 
 /** Builds the engine for one key ring. */
 export function createEngine(options: EngineOptions): Engine {
@@ -99,8 +102,6 @@ export function createEngine(options: EngineOptions): Engine {
 async function findClientToken(provider: Provider, value: string): Promise<ClientToken | null> {
   const token = await provider.ClientCredentials.find(value);
   if (token?.isValid !== true || token.clientId === undefined) return null;
-  const client = await provider.Client.find(token.clientId);
-  if (client === undefined || !isOfRegistration(client, token.iat)) return null;
   return { clientId: token.clientId, scopes: [...token.scopes] };
 }
 
@@ -136,7 +137,11 @@ function configuration(options: EngineOptions): Configuration {
   };
 }
 
-function features({ resourceServers, openSecret }: EngineOptions): NonNullable<Configuration['features']> {
+function features({
+  resourceServers,
+  openSecret,
+  reservedAudiences,
+}: EngineOptions): NonNullable<Configuration['features']> {
   return {
     clientCredentials: { enabled: true },
     devInteractions: { enabled: false },
@@ -152,6 +157,9 @@ function features({ resourceServers, openSecret }: EngineOptions): NonNullable<C
       getResourceServerInfo: async (_ctx, identifier, client) => {
         const found = await translated(resourceServers.find(identifier));
         if (found === null) throw new errors.InvalidTarget('no such resource server is declared here');
+        if (reservedAudiences.includes(found.audience.normalize('NFKC').toLowerCase())) {
+          throw new errors.InvalidTarget('its audience is one of this server’s own');
+        }
         return toEngineResource(found, allowedScopes(client), openSecret);
       },
     },
@@ -164,9 +172,9 @@ function features({ resourceServers, openSecret }: EngineOptions): NonNullable<C
 async function isOwnToken(
   _ctx: unknown,
   client: EngineClient,
-  token: { clientId?: string | undefined; iat?: number | undefined },
+  token: { clientId?: string | undefined },
 ): Promise<boolean> {
-  return token.clientId === client.clientId && isOfRegistration(client, token.iat ?? 0);
+  return token.clientId === client.clientId;
 }
 
 /**
@@ -179,7 +187,10 @@ function refuseUngrantedScopes(
 ): undefined {
   const scope: unknown = ctx.oidc.body?.['scope'];
   const requested = typeof scope === 'string' ? scope.split(' ') : [];
-  const refused = requested.filter((scope) => scope !== '' && !token.scopes.has(scope));
+  const { client } = ctx.oidc;
+  const allowed = client === undefined ? [] : allowedScopes(client);
+  const isGranted = (scope: string): boolean => token.scopes.has(scope) && allowed.includes(scope);
+  const refused = requested.filter((scope) => scope !== '' && !isGranted(scope));
   if (refused.length > 0) throw new errors.InvalidScope('requested scope is not allowed', refused.join(' '));
 }
 
@@ -189,6 +200,9 @@ function assertClientAssertion(
   { issuer, now }: EngineOptions,
 ): void {
   if (claims['aud'] !== issuer) throw new errors.InvalidClientAuth('aud must be the issuer, as a string');
+  if (claims['iat'] !== undefined && Number(claims['iat']) > now() + MAX_SKEW_SECONDS) {
+    throw new errors.InvalidClientAuth('iat lies in the future');
+  }
   if (Number(claims['exp']) > now() + MAX_ASSERTION_SECONDS) {
     throw new errors.InvalidClientAuth(`exp must be at most ${MAX_ASSERTION_SECONDS} s ahead`);
   }

@@ -8,11 +8,39 @@ import type { NameSide } from '../names.ts';
 import type { ResourceServer, ResourceServerStore } from '../storage/port.ts';
 
 const MIN_HS256_SECRET = 32;
+const MIN_DISTINCT = 12;
+const SERVER_SCOPES: readonly string[] = [
+  'openid',
+  'read',
+  'offline_access',
+  'profile',
+  'email',
+  'address',
+  'phone',
+  'admin',
+  'customer',
+];
 const MIN_LIFETIME_SECONDS = 60;
 const MAX_LIFETIME_SECONDS = 86_400;
 const Word = z
   .string()
   .regex(/^[!#-[\]-~]{1,100}$/, '1 to 100 printable characters without spaces, quotes and backslashes');
+
+/** A scope of this server would open the API to whoever holds it for something else, such as every VPN node. */
+const ApiScope = Word.refine(
+  (scope) => !SERVER_SCOPES.includes(scope),
+  'a scope of the API itself, such as "invoices:read"; openid, read, admin and the like are this server’s own',
+);
+
+/** Long is not enough: a text of few different characters is guessed. */
+const SharedSecret = z
+  .string()
+  .min(MIN_HS256_SECRET, 'at least 32 bytes, such as: openssl rand -base64 32')
+  .max(500)
+  .refine(
+    (secret) => new Set(secret).size >= MIN_DISTINCT,
+    'random characters, such as: openssl rand -base64 32',
+  );
 
 export const ResourceServerInput = z
   .strictObject({
@@ -25,12 +53,8 @@ export const ResourceServerInput = z
       ),
     audience: Word,
     signing_alg: z.enum(['RS256', 'ES256', 'HS256']).default('RS256'),
-    secret: z
-      .string()
-      .min(MIN_HS256_SECRET, 'at least 32 bytes, such as: openssl rand -base64 32')
-      .max(500)
-      .optional(),
-    scopes: z.array(Word).max(200).default([]),
+    secret: SharedSecret.optional(),
+    scopes: z.array(ApiScope).min(1, 'the scopes that clients may be registered for, at least one').max(200),
     access_token_lifetime: z.int().min(MIN_LIFETIME_SECONDS).max(MAX_LIFETIME_SECONDS).default(3600),
     roles: z.record(Word, z.int().min(0).max(1_000)).default({}),
     default_role: Word.optional(),
@@ -52,8 +76,6 @@ interface ResourceServerRegistryOptions {
   readonly names: NameSide;
   readonly seal: (secret: string, identifier: string) => string;
   readonly open: (sealed: string, identifier: string) => string;
-  /** Audiences that this server itself gives a meaning, such as that of VPN JWTs. */
-  readonly reservedAudiences: readonly string[];
 }
 
 /** What saving an input would do. */
@@ -67,8 +89,8 @@ export interface ResourceServerPlan {
 export function createResourceServerRegistry(options: ResourceServerRegistryOptions) {
   return {
     plan: async (input: ResourceServerInput): Promise<ResourceServerPlan> => {
-      const { names, resourceServers, reservedAudiences } = options;
-      if (reservedAudiences.includes(input.audience)) {
+      const { names, resourceServers } = options;
+      if (names.isReserved(input.audience)) {
         throw new AppError('conflict', `audience: "${input.audience}" is this server's own: choose another.`);
       }
       const current = await resourceServers.find(input.identifier);

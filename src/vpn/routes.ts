@@ -14,7 +14,7 @@ const Body = z.strictObject({
 
 /** The router of the VPN slice. */
 export function createVpnRoutes(exchange: (request: VpnExchangeRequest) => Promise<VpnTokenAnswer>): Router {
-  const router = new Router();
+  const router = new Router({ sensitive: true });
 
   router.post('/vpn/auth', async (ctx) => {
     const bearer = getBearer(ctx);

@@ -151,23 +151,23 @@ describeOnBothStores('apply', (store) => {
     test('a resource server by HS256 has its secret from the environment, and a new one replaces it', async () => {
       const text = `
 resource_servers:
-  - { identifier: 'urn:old', audience: old, signing_alg: HS256, secret: { env: OLD }, scopes: [read] }
-vpn_nodes: [{ client_id: old-node }]`;
+  - { identifier: 'urn:old', audience: old, signing_alg: HS256, secret: { env: OLD }, scopes: [api] }
+clients: [{ client_id: old-client, scope: api }]`;
       const secret = secretOf(await apply(text, [], { OLD: GIVEN_SECRET }));
       const verify = async (key: string): Promise<unknown> => {
-        const parameters = { scope: 'read', resource: 'urn:old' };
-        const token = await getToken(server(), { id: 'old-node', secret }, parameters);
+        const parameters = { scope: 'api', resource: 'urn:old' };
+        const token = await getToken(server(), { id: 'old-client', secret }, parameters);
         const { payload } = await jwtVerify(token, Buffer.from(key), {
           algorithms: ['HS256'],
           audience: 'old',
         });
         return payload.sub;
       };
-      expect(await verify(GIVEN_SECRET)).toBe('old-node');
+      expect(await verify(GIVEN_SECRET)).toBe('old-client');
       expect((await apply(text, [], { OLD: GIVEN_SECRET })).out).toMatch(/^= resource_servers urn:old\n/);
       const next = GIVEN_SECRET.replace('given', 'other');
       expect((await apply(text, [], { OLD: next })).out).toMatch(/^~ resource_servers urn:old \(secret\)\n/);
-      expect(await verify(next)).toBe('old-node');
+      expect(await verify(next)).toBe('old-client');
     });
   });
 
@@ -237,27 +237,28 @@ vpn_nodes: [{ client_id: old-node }]`;
       ],
       [
         'HS256 without a secret, and a secret without HS256',
-        `resource_servers:\n  - identifier: urn:a\n    audience: a\n    signing_alg: HS256\n  - identifier: urn:b\n    audience: b\n    secret: ${GIVEN_SECRET}\n`,
+        `resource_servers:\n  - identifier: urn:a\n    audience: a\n    scopes: [x]\n    signing_alg: HS256\n  - identifier: urn:b\n    audience: b\n    scopes: [x]\n    secret: ${GIVEN_SECRET}\n`,
         [
           [2, 'resource_servers[0].secret', /the shared secret of a resource server that uses HS256/],
-          [7, 'resource_servers[1].secret', /and of no other/],
+          [9, 'resource_servers[1].secret', /and of no other/],
         ],
       ],
       [
         'a lifetime, an identifier and a default role that are none',
-        'resource_servers:\n  - identifier: nowhere\n    audience: a\n    access_token_lifetime: 59\n    default_role: boss\n',
+        'resource_servers:\n  - identifier: nowhere\n    audience: a\n    scopes: [openid]\n    access_token_lifetime: 59\n    default_role: boss\n',
         [
           [2, 'resource_servers[0].identifier', /absolute URI/],
-          [4, 'resource_servers[0].access_token_lifetime', /60/],
-          [5, 'resource_servers[0].default_role', /one of the roles above/],
+          [4, 'resource_servers[0].scopes[0]', /a scope of the API itself/],
+          [5, 'resource_servers[0].access_token_lifetime', /60/],
+          [6, 'resource_servers[0].default_role', /one of the roles above/],
         ],
       ],
       [
         'a client whose keys hold a private member',
         'clients:\n  - client_id: a\n    scope: read\n    token_endpoint_auth_method: private_key_jwt\n    jwks:\n      keys:\n        - { kty: EC, crv: P-256, x: a, y: b, d: c }\n',
-        [[7, 'clients[0].jwks.keys[0]', /leave the private members out/]],
+        [[7, 'clients[0].jwks.keys[0].d', /no such field/]],
       ],
-      ['a duplicate key', 'vpn_nodes:\n  - client_id: a\n    client_id: b\n', [[3, '', /unique/]]],
+      ['a duplicate key', 'vpn_nodes:\n  - client_id: a\n    client_id: b\n', [[3, '', /stands there twice/]]],
       ['YAML that is none', 'clients:\n  - { client_id: a\nvpn_nodes: []\n', [[3, '', /./]]],
       [
         'one id twice',
@@ -266,9 +267,9 @@ vpn_nodes: [{ client_id: old-node }]`;
       ],
       [
         'audiences of the server itself',
-        'resource_servers:\n  - { identifier: urn:a, audience: vpn-node }\n  - { identifier: urn:b, audience: portcullis }\n',
+        'resource_servers:\n  - { identifier: urn:a, audience: VPN-Node, scopes: [x] }\n  - { identifier: urn:b, audience: portcullis, scopes: [x] }\n',
         [
-          [2, 'resource_servers[0]', /"vpn-node" is this server's own: choose another/],
+          [2, 'resource_servers[0]', /"VPN-Node" is this server's own: choose another/],
           [3, 'resource_servers[1]', /"portcullis" is this server's own/],
         ],
       ],
@@ -288,10 +289,10 @@ vpn_nodes: [{ client_id: old-node }]`;
     });
 
     test('an audience that another resource server has', async () => {
-      await apply("resource_servers: [{ identifier: 'urn:first', audience: shared }]");
+      await apply("resource_servers: [{ identifier: 'urn:first', audience: shared, scopes: [x] }]");
       before = await snapshot();
       await expectFaults(
-        'vpn_nodes:\n  - client_id: new\nresource_servers:\n  - identifier: urn:second\n    audience: shared\n',
+        'vpn_nodes:\n  - client_id: new\nresource_servers:\n  - identifier: urn:second\n    audience: shared\n    scopes: [x]\n',
         [[4, 'resource_servers[0]', /"shared" is that of urn:first/]],
       );
     });
@@ -306,11 +307,11 @@ vpn_nodes: [{ client_id: old-node }]`;
 
     test('an id and an audience that are an account’s name', async () => {
       await inStore(async ({ names }) => {
-        await createNameSide(names, 'account').claim('Bob');
+        await createNameSide(names, 'account', []).claim('Bob');
       });
       for (const text of [
         'vpn_nodes: [{ client_id: saved-too-early }, { client_id: bob }]',
-        'resource_servers: [{ identifier: urn:x, audience: BOB }]',
+        'resource_servers: [{ identifier: urn:x, audience: BOB, scopes: [x] }]',
       ]) {
         const { out, err, code } = await apply(text);
         expect([code, out]).toEqual([1, '']);
@@ -321,7 +322,7 @@ vpn_nodes: [{ client_id: old-node }]`;
 
     test('one audience for two resource servers', async () => {
       const text =
-        'resource_servers:\n  - { identifier: urn:a, audience: same }\n  - { identifier: urn:b, audience: same }\n';
+        'resource_servers:\n  - { identifier: urn:a, audience: same, scopes: [x] }\n  - { identifier: urn:b, audience: same, scopes: [x] }\n';
       await expectFaults(text, [
         [3, 'resource_servers[1].audience', /is the audience of resource_servers\[0\] already/],
       ]);

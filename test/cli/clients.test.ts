@@ -191,7 +191,7 @@ describeOnBothStores('clients and VPN nodes', (store) => {
 
     test('refuses an id that is an account’s name, in any case', async () => {
       const storage = await openStorage(server().secrets.databaseUrl);
-      await createNameSide(storage.names, 'account').claim(`Alice.${noun}`);
+      await createNameSide(storage.names, 'account', []).claim(`Alice.${noun}`);
       await storage.close();
       const scope = noun === 'clients' ? ['--scope', 'read'] : [];
       expectRefusal(
@@ -263,7 +263,7 @@ describeOnBothStores('clients and VPN nodes', (store) => {
       'none.json': ['{"keys":[]}', /^--jwks\.keys: /],
       'private.json': [
         JSON.stringify({ keys: [await exportJWK(secret)] }),
-        /a public key: leave the private/,
+        /a public key, without private members/,
       ],
     } as const;
     for (const [name, [text, sentence]] of Object.entries(files)) {

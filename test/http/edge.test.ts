@@ -135,6 +135,47 @@ describeOnBothStores('the edge', (store) => {
     }
   });
 
+  test('an absolute request target changes no URL of discovery, not even for the first request', async () => {
+    const own = await startTestServer(store);
+    try {
+      for (const path of [
+        '/.well-known/openid-configuration',
+        '/.well-known/oauth-authorization-server',
+        '/jwks',
+      ]) {
+        for (const target of [
+          `http://evil.example${path}`,
+          `http://localhost:8011${path}`,
+          'http://[',
+          '*',
+          'evil.example:443',
+        ]) {
+          const answer = await raw(
+            own.origin,
+            `GET ${target} HTTP/1.1\r\nHost: localhost:8011\r\nConnection: close\r\n\r\n`,
+          );
+          expect(answer).toMatch(/^HTTP\/1.1 400 /);
+        }
+        expect(await (await own.request(path)).text()).not.toContain('evil');
+      }
+    } finally {
+      await own.stop();
+    }
+  });
+
+  test('bytes that are no HTTP, and a client that goes away, put nothing of theirs into the log', async () => {
+    const head = `POST /token HTTP/1.1\r\nHost: localhost\r\nAuthorization: ${basic(node)}\r\n`;
+    await raw(server().origin, `${head}Transfer-Encoding: chunked\r\n\r\nZZ\r\nclient_secret=topsecretvalue`);
+    const half = await raw(
+      server().origin,
+      'POST /vpn/auth HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer x\r\nContent-Length: 50\r\n\r\nab',
+    );
+    expect(half).not.toMatch(/^HTTP\/1.1 5/);
+    expect(server().logs()).not.toContain('rawPacket');
+    expect(server().logs()).not.toContain('topsecretvalue');
+    expect(server().logs()).not.toContain('"server_failed"');
+  });
+
   test('no header of a request changes a URL of discovery', async () => {
     const headers = {
       'x-forwarded-host': 'evil.example',

@@ -63,18 +63,19 @@ describeOnBothStores('a store that cannot answer', (store) => {
     const node = await createVpnNode(server);
     const key = await createKeyClient(server);
     await apply(server.administration, {
-      resource_servers: [{ identifier: 'urn:api', audience: 'api', scopes: ['read'] }],
+      resource_servers: [{ identifier: 'urn:api', audience: 'api', scopes: ['api'] }],
     });
-    const client = await createClient(server, 'read');
+    const client = await createClient(server, 'api');
     const opaque = await getToken(server, node);
-    const jwt = await getToken(server, client, { scope: 'read', resource: 'urn:api' });
+    const jwt = await getToken(server, client, { scope: 'api', resource: 'urn:api' });
     const bearer = await getToken(server, node);
     const once = await assertion(key, server.issuer);
     const grant = { grant_type: 'client_credentials', scope: 'read' };
     return {
       token: () => server.request('/token', form(grant, basic(node))),
       assertion: () => server.request('/token', assertionForm(once)),
-      resource: () => server.request('/token', form({ ...grant, resource: 'urn:api' }, basic(client))),
+      resource: () =>
+        server.request('/token', form({ ...grant, scope: 'api', resource: 'urn:api' }, basic(client))),
       introspect: () => server.request('/introspect', form({ token: opaque }, basic(node))),
       'introspect JWT': () => server.request('/introspect', form({ token: jwt }, basic(client))),
       revoke: () => server.request('/revoke', form({ token: opaque }, basic(node))),

@@ -20,7 +20,7 @@ describeOnBothStores('resource servers', (store) => {
   beforeAll(async () => {
     await apply(server().administration, {
       resource_servers: [
-        { identifier: RS256, audience: 'api-rs', scopes: ['read', 'orders'], access_token_lifetime: 120 },
+        { identifier: RS256, audience: 'api-rs', scopes: ['stock', 'orders'], access_token_lifetime: 120 },
         { identifier: ES256, audience: 'api-es', signing_alg: 'ES256', scopes: ['orders'] },
         {
           identifier: HS256,
@@ -74,16 +74,16 @@ describeOnBothStores('resource servers', (store) => {
   });
 
   test('refuses a scope that the client was not registered for, or that nobody knows', async () => {
-    const limited = await createClient(server(), 'read');
-    for (const scope of ['orders', 'read orders', 'raed', 'read unknown']) {
+    const limited = await createClient(server(), 'read stock');
+    for (const scope of ['orders', 'stock orders', 'raed', 'openid', 'stock unknown']) {
       const body = { grant_type: 'client_credentials', scope };
       for (const parameters of [body, { ...body, resource: RS256 }]) {
         const answer = await server().request('/token', form(parameters, basic(limited)));
         expect([scope, answer.status, (await json(answer))['error']]).toEqual([scope, 400, 'invalid_scope']);
       }
     }
-    const token = await getToken(server(), limited, { scope: 'read', resource: RS256 });
-    expect(await introspect(token, limited)).toMatchObject({ active: true, scope: 'read' });
+    const token = await getToken(server(), limited, { scope: 'stock', resource: RS256 });
+    expect(await introspect(token, limited)).toMatchObject({ active: true, scope: 'stock' });
   });
 
   test.each([
@@ -138,6 +138,14 @@ describeOnBothStores('resource servers', (store) => {
     expect(await introspect(token, api)).toEqual({ active: false });
   });
 
+  test('a JWT by HS256, which this server never verifies, is refused as such and not called inactive', async () => {
+    const token = await getToken(server(), client, { scope: 'orders', resource: HS256 });
+    for (const path of ['/introspect', '/revoke']) {
+      const answer = await server().request(path, form({ token }, basic(client)));
+      expect([answer.status, (await json(answer))['error']]).toEqual([400, 'unsupported_token_type']);
+    }
+  });
+
   test('a client revokes nobody else’s tokens', async () => {
     const stranger = await createClient(server(), 'read');
     const opaque = await getToken(server(), client);
@@ -164,12 +172,13 @@ describeOnBothStores('resource servers', (store) => {
       .sign(new TextEncoder().encode(rsa?.n));
     const bad = [
       none,
-      confused,
       `${header}.${payload}`,
       `${header}.${payload}.${signature.slice(0, -6)}AAAAAA`,
       `${token}.x.y`,
       'x'.repeat(20_000),
     ];
+    const answer = await server().request('/introspect', form({ token: confused }, basic(client)));
+    expect([answer.status, (await json(answer))['error']]).toEqual([400, 'unsupported_token_type']);
     for (const forged of bad) expect(await introspect(forged, client)).toEqual({ active: false });
   });
 

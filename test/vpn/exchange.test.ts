@@ -138,9 +138,12 @@ describeOnBothStores('the VPN exchange', (store) => {
   test('refuses its own JWT and a JWT for a resource server as bearer', async () => {
     const { access_token: vpnJwt } = await json(await exchange(server(), await getToken(server(), node)));
     await apply(server().administration, {
-      resource_servers: [{ identifier: 'urn:api', audience: 'api', scopes: ['read'] }],
+      resource_servers: [{ identifier: 'urn:api', audience: 'api', scopes: ['api'] }],
     });
-    const apiJwt = await getToken(server(), node, { scope: 'read', resource: 'urn:api' });
+    const apiJwt = await getToken(server(), await createClient(server(), 'api'), {
+      scope: 'api',
+      resource: 'urn:api',
+    });
     for (const jwt of [String(vpnJwt), apiJwt]) expect((await exchange(server(), jwt)).status).toBe(401);
   });
 

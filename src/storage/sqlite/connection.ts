@@ -10,8 +10,8 @@ import { migrate } from './migrations.ts';
 import { createWriteQueue } from './write-queue.ts';
 import type { WriteQueue } from './write-queue.ts';
 
-// Opening may meet another process's migration; nothing else runs yet, so blocking is harmless.
-const OPENING_WAIT_MS = 5_000;
+// Opening may meet another process's migration. It blocks the event loop, and whoever opens tries again.
+const OPENING_WAIT_MS = 250;
 
 export interface Connection extends WriteQueue {
   /** For reading; statements are prepared on it once. */

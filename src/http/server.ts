@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import Koa from 'koa';
 import type { Context, Middleware } from 'koa';
@@ -26,6 +27,8 @@ const CHECK_CONNECTIONS_MS = 1_000;
 const MAX_CONNECTIONS = 10_000;
 // The contract gives 10 s for all of a stop; the store has to be closed within them, too.
 const DRAIN_MS = 9_000;
+// Requests that were sent before the stop are still on their way; each is answered and told to close.
+const LAST_REQUESTS_MS = 250;
 // Longer than the idle time of the usual load balancers, so that they and not we close a quiet connection.
 const KEEP_ALIVE_MS = 65_000;
 
@@ -135,6 +138,7 @@ export interface ListeningServer {
 /** Listens; rejects with a sentence where it cannot. */
 export async function listen(app: Koa, host: string, port: number): Promise<ListeningServer> {
   const handle = app.callback();
+  let isDraining = false;
   const server = createServer(
     {
       headersTimeout: HEADERS_TIMEOUT_MS,
@@ -142,14 +146,21 @@ export async function listen(app: Koa, host: string, port: number): Promise<List
       connectionsCheckingInterval: CHECK_CONNECTIONS_MS,
       requireHostHeader: true,
     },
-    (request, response) => void handle(request, response), // Koa answers its own failures
+    (request, response) => {
+      if (isDraining) response.setHeader('Connection', 'close');
+      void handle(request, response); // Koa answers its own failures
+    },
   );
   server.maxConnections = MAX_CONNECTIONS;
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   await listening(server, host, port);
   return {
     port: (server.address() as AddressInfo).port, // a TCP server that listens has one
-    stop: () => stop(server),
+    stop: async () => {
+      isDraining = true;
+      await sleep(LAST_REQUESTS_MS);
+      await stop(server);
+    },
   };
 }
 

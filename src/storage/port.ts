@@ -10,8 +10,8 @@
  * of their ids.
  */
 
-/** No operation of a store waits longer than this, in milliseconds. */
-export const STORE_TIMEOUT_MS = 2_000;
+/** No operation of a store waits longer than this, in milliseconds: a request that needs two ends within 3 s. */
+export const STORE_TIMEOUT_MS = 1_400;
 
 /** One record of the protocol engine: a token, code, grant, session, interaction, … */
 export interface Artifact {
@@ -159,7 +159,7 @@ export interface Storage {
   readonly names: NameStore;
   readonly signingKeys: SigningKeyStore;
   readonly counters: CounterStore;
-  /** Resolves when the store can read and write; rejects with AppError('store_unavailable') otherwise. */
+  /** Resolves when the store answers; rejects with AppError('store_unavailable') otherwise. */
   ping(): Promise<void>;
   /** Housekeeping: deletes at most a bounded batch of expired records; tells how many. */
   deleteExpired(now: number): Promise<number>;

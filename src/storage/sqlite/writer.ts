@@ -11,7 +11,7 @@ import { STATEMENTS } from './statements.ts';
 import type { Batch, BatchOutcome, Outcome, StatementName, WriteFailure } from './statements.ts';
 
 // Shorter than the connection's patience, so that a locked file is told as such.
-const BUSY_TIMEOUT_MS = 1_500;
+const BUSY_TIMEOUT_MS = 1_000;
 
 const database = openForWriting(String(workerData), BUSY_TIMEOUT_MS);
 const prepared = new Map<StatementName, Prepared>();

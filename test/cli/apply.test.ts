@@ -258,7 +258,11 @@ clients: [{ client_id: old-client, scope: api }]`;
         'clients:\n  - client_id: a\n    scope: read\n    token_endpoint_auth_method: private_key_jwt\n    jwks:\n      keys:\n        - { kty: EC, crv: P-256, x: a, y: b, d: c }\n',
         [[7, 'clients[0].jwks.keys[0].d', /no such field/]],
       ],
-      ['a duplicate key', 'vpn_nodes:\n  - client_id: a\n    client_id: b\n', [[3, '', /stands there twice/]]],
+      [
+        'a duplicate key',
+        'vpn_nodes:\n  - client_id: a\n    client_id: b\n',
+        [[3, '', /stands there twice/]],
+      ],
       ['YAML that is none', 'clients:\n  - { client_id: a\nvpn_nodes: []\n', [[3, '', /./]]],
       [
         'one id twice',

@@ -124,10 +124,10 @@ export function testConfig(
 
 const mongoUri = process.env['PORTCULLIS_TEST_MONGODB_URI'];
 
+/** A database of its own; the address of a replica set names several hosts, so it is no URL to `URL`. */
 function mongoDatabaseUrl(): string {
-  const url = new URL(mongoUri ?? '');
-  url.pathname = `/portcullis_test_${randomUUID().slice(0, 8)}`;
-  return url.href;
+  const [, hosts = '', options = ''] = /^(mongodb:\/\/[^/]+)\/?[^?]*(\?.*)?$/.exec(mongoUri ?? '') ?? [];
+  return `${hosts}/portcullis_test_${randomUUID().slice(0, 8)}${options}`;
 }
 
 async function dropDatabase(url: string): Promise<void> {

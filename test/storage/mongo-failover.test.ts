@@ -7,6 +7,7 @@ import mongoose from 'mongoose';
 import { randomUUID } from 'node:crypto';
 
 import { isAppError } from '../../src/errors.ts';
+import { untilAvailable } from '../../src/background.ts';
 import { openMongoStorage } from '../../src/storage/mongo/storage.ts';
 import type { Storage } from '../../src/storage/port.ts';
 import { startReplicaSet } from '../support/mongod.ts';
@@ -31,7 +32,11 @@ function failover(mongo: TestMongo): void {
   let storage: Storage;
   let admin: mongoose.Connection;
   beforeAll(async () => {
-    storage = await openMongoStorage({ uri: mongo.uri });
+    storage = await untilAvailable(
+      () => openMongoStorage({ uri: mongo.uri }),
+      () => undefined,
+      AbortSignal.timeout(30_000),
+    );
     admin = await mongoose.createConnection(mongo.uri).asPromise();
   });
   afterAll(async () => {

@@ -12,7 +12,7 @@ import { createAccessTokenSigner } from './keys/signer.ts';
 import type { Sign } from './keys/signer.ts';
 import { createEngine } from './oidc/provider.ts';
 import type { Engine } from './oidc/provider.ts';
-import { reservedNames } from './names.ts';
+import { foldName, reservedNames } from './names.ts';
 import type { Storage } from './storage/port.ts';
 
 // Contracts: a rotation is seen by each instance within seconds.
@@ -66,7 +66,7 @@ export function createService({
       clients: storage.clients,
       resourceServers: storage.resourceServers,
       openSecret: sealer.open,
-      reservedAudiences: reservedNames(config),
+      isReservedAudience: (audience) => reservedNames(config).includes(foldName(audience)),
       accessTokenLifetimeSeconds: config.tokens.accessTokenLifetimeSeconds,
       renderError: (ctx, out) => {
         const { error, error_description: description } = out;

@@ -34,8 +34,8 @@ export interface EngineOptions {
   readonly clients: ClientStore;
   readonly resourceServers: ResourceServerStore;
   readonly openSecret: OpenSecret;
-  /** Folded audiences that no resource server may have, such as that of VPN JWTs. */
-  readonly reservedAudiences: readonly string[];
+  /** Audiences that no resource server may have, such as that of VPN JWTs. */
+  readonly isReservedAudience: (audience: string) => boolean;
   /** Of opaque access tokens, in seconds; a resource server has its own. */
   readonly accessTokenLifetimeSeconds: number;
   readonly renderError: NonNullable<Configuration['renderError']>;
@@ -140,7 +140,7 @@ function configuration(options: EngineOptions): Configuration {
 function features({
   resourceServers,
   openSecret,
-  reservedAudiences,
+  isReservedAudience,
 }: EngineOptions): NonNullable<Configuration['features']> {
   return {
     clientCredentials: { enabled: true },
@@ -157,7 +157,7 @@ function features({
       getResourceServerInfo: async (_ctx, identifier, client) => {
         const found = await translated(resourceServers.find(identifier));
         if (found === null) throw new errors.InvalidTarget('no such resource server is declared here');
-        if (reservedAudiences.includes(found.audience.normalize('NFKC').toLowerCase())) {
+        if (isReservedAudience(found.audience)) {
           throw new errors.InvalidTarget('its audience is one of this server’s own');
         }
         return toEngineResource(found, allowedScopes(client), openSecret);

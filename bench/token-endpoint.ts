@@ -2,8 +2,8 @@
  * What the product costs over the bare engine: bare oidc-provider, Portcullis on SQLite and Portcullis on MongoDB
  * (a real replica set of one member, where a mongod can be had), one Node process each, loaded in turns from this
  * one, so that the machine's noise meets all. Prints requests per second, their ratio to the bare engine, p50,
- * p99, memory and cold start, as a table with bars. `BENCH_SECONDS` a round (4), `BENCH_ROUNDS` rounds (3), both
- * bounded. The load competes for the cores with the writer thread and with mongod: autocannon
+ * p99, memory and cold start, as a table with bars. `BENCH_SECONDS` a round (4), `BENCH_ROUNDS` rounds (3),
+ * `BENCH_CONNECTIONS` (64), all bounded. The load competes for the cores with the writer thread and with mongod: autocannon
  * takes most of one, wrk a tenth.
  */
 import { fork } from 'node:child_process';
@@ -18,7 +18,8 @@ import { BENCH_CLIENT, BENCH_RESOURCE } from './client.ts';
 import { isWrkThere, loadByWrk } from './wrk.ts';
 import type { Request, Sample } from './wrk.ts';
 
-const CONNECTIONS = 32;
+// Enough that a server always has the next request: with half of them MongoDB waits for its journal, idle.
+const CONNECTIONS = bounded(process.env['BENCH_CONNECTIONS'], 64, 512);
 const SECONDS = bounded(process.env['BENCH_SECONDS'], 4, 30);
 const ROUNDS = bounded(process.env['BENCH_ROUNDS'], 3, 20);
 const AUTHORIZATION = `Basic ${Buffer.from(`${BENCH_CLIENT.id}:${BENCH_CLIENT.secret}`).toString('base64')}`;

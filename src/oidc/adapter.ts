@@ -8,7 +8,7 @@ import type { Adapter, AdapterFactory, AdapterPayload } from 'oidc-provider';
 
 import type { Artifact, ArtifactStore, ClientStore, StoredArtifact } from '../storage/port.ts';
 import { toEngineClient } from './clients.ts';
-import { digest } from './digest.ts';
+import { artifactId, digest } from './digest.ts';
 import { translated } from './store-errors.ts';
 
 /** Seconds since the epoch; for what the engine keeps without an end, the year 9999. */
@@ -43,18 +43,18 @@ function createArtifactAdapter(model: string, artifacts: ArtifactStore, now: () 
     },
     find: async (id) => {
       if (id.startsWith(REFERENCE)) return undefined;
-      const found = await translated(artifacts.find(model, digest(id), now()));
+      const found = await translated(artifacts.find(model, artifactId(model, id), now()));
       return found === null ? undefined : toPayload(found, id);
     },
     findByUid: (uid) => findBy('uid', uid),
     findByUserCode: (userCode) => findBy('userCode', userCode),
     consume: async (id) => {
-      const storedId = toStoredId(id);
+      const storedId = toStoredId(model, id);
       if (await translated(artifacts.consume(model, storedId, now()))) return;
       await revokeGrantOf(model, storedId);
       throw new errors.InvalidGrant('it was used by a simultaneous request');
     },
-    destroy: (id) => translated(artifacts.destroy(model, toStoredId(id))),
+    destroy: (id) => translated(artifacts.destroy(model, toStoredId(model, id))),
     revokeByGrantId: (grantId) => translated(artifacts.revokeGrant(grantId)),
   };
 
@@ -63,7 +63,7 @@ function createArtifactAdapter(model: string, artifacts: ArtifactStore, now: () 
     const found = await translated(artifacts.find(replayed, storedId, now()));
     const grantId = found?.payload['grantId'];
     if (typeof grantId !== 'string') return;
-    await translated(artifacts.destroy('Grant', digest(grantId)));
+    await translated(artifacts.destroy('Grant', artifactId('Grant', grantId)));
     await translated(artifacts.revokeGrant(grantId));
   }
 }
@@ -87,8 +87,8 @@ function createClientAdapter(clients: ClientStore): Adapter {
   };
 }
 
-const toStoredId = (id: string): string =>
-  id.startsWith(REFERENCE) ? id.slice(REFERENCE.length) : digest(id);
+const toStoredId = (model: string, id: string): string =>
+  id.startsWith(REFERENCE) ? id.slice(REFERENCE.length) : artifactId(model, id);
 
 /** What a client got for itself stands under the client as under a grant, so that deleting it ends all of it. */
 export const clientGrantId = (clientId: string): string => `client:${clientId}`;
@@ -99,7 +99,7 @@ const grantOfClient = (model: string, { clientId }: AdapterPayload): string | un
 /** `jti` is the token itself, so it is left out of what is stored. */
 function toArtifact(model: string, id: string, payload: AdapterPayload, expiresAt: number): Artifact {
   const { jti, ...kept } = payload;
-  const storedId = toStoredId(id);
+  const storedId = toStoredId(model, id);
   const { grantId = grantOfClient(model, payload), uid, userCode } = payload;
   return {
     model,

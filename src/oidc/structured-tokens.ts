@@ -8,7 +8,7 @@ import type { JSONWebKeySet, JWTPayload } from 'jose';
 import type { Client as EngineClient, KoaContextWithOIDC } from 'oidc-provider';
 
 import type { ArtifactStore } from '../storage/port.ts';
-import { digest } from './digest.ts';
+import { artifactId } from './digest.ts';
 import type { EngineMiddleware } from './engine-middleware.ts';
 
 const MODEL = 'RevokedJwt';
@@ -39,7 +39,7 @@ export function createStructuredTokens(options: StructuredTokenOptions): EngineM
     const claims = await verify(String(ctx.oidc.params?.['token']));
     if (claims === null || !concerns(claims, ctx.oidc.client?.clientId)) return null;
     if ((await findClient(claims.client_id)) === undefined) return null;
-    return (await artifacts.find(MODEL, digest(claims.jti), now())) === null ? claims : null;
+    return (await artifacts.find(MODEL, artifactId(MODEL, claims.jti), now())) === null ? claims : null;
   };
 
   return async (ctx, next) => {
@@ -54,7 +54,7 @@ export function createStructuredTokens(options: StructuredTokenOptions): EngineM
     ctx.body = '';
     if (claims === null || claims.client_id !== ctx.oidc.client?.clientId) return;
     const { jti, exp } = claims;
-    await artifacts.upsert({ model: MODEL, id: digest(jti), payload: {}, expiresAt: exp });
+    await artifacts.upsert({ model: MODEL, id: artifactId(MODEL, jti), payload: {}, expiresAt: exp });
   };
 }
 

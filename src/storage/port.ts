@@ -15,9 +15,9 @@ export const STORE_TIMEOUT_MS = 1_400;
 
 /** One record of the protocol engine: a token, code, grant, session, interaction, … */
 export interface Artifact {
-  /** The engine's name of its kind, such as `AuthorizationCode`; ids of different models never meet. */
+  /** The engine's name of its kind, such as `AuthorizationCode`: it is found as this kind only. */
   readonly model: string;
-  /** A digest of the engine's id: a token is never stored, only what recognises it. */
+  /** A digest of the model and the engine's id, unique over all models: a token itself is never stored. */
   readonly id: string;
   readonly payload: Readonly<Record<string, unknown>>;
   readonly expiresAt: number;

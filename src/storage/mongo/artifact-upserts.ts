@@ -12,19 +12,26 @@ import { isDuplicateKey, itemErrors } from './errors.ts';
 import { createGroup } from './group-commit.ts';
 import type { ArtifactRow } from './schemas.ts';
 
+// A second turn forms and goes out while the first one waits for the journals. Replacements keep their order: one.
+const INSERTS_AT_ONCE = 2;
+
 const LINKS = ['grantId', 'uid', 'userCode'] as const;
 
 export function createUpsert(model: Model<ArtifactRow>, calls: Calls): ArtifactStore['upsert'] {
   /** False where the id is taken. */
-  const insert = createGroup<Artifact, boolean>(calls, async (artifacts, options) => {
-    const rows = [...artifacts].map(([key, artifact]) => ({ _id: key, ...changeTo(artifact).$set }));
-    const write = model.insertMany(rows, { ...options, ordered: false, lean: true });
-    const errors = await itemErrors(artifacts.keys(), write);
-    return (key) => !isDuplicateKey(errors.get(key)) && isDone(errors.get(key));
-  });
+  const insert = createGroup<Artifact, boolean>(
+    calls,
+    async (artifacts, options) => {
+      const rows = [...artifacts].map(([id, artifact]) => ({ _id: id, ...changeTo(artifact).$set }));
+      const write = model.insertMany(rows, { ...options, ordered: false, lean: true });
+      const errors = await itemErrors(artifacts.keys(), write);
+      return (key) => !isDuplicateKey(errors.get(key)) && isDone(errors.get(key));
+    },
+    INSERTS_AT_ONCE,
+  );
   const replace = createGroup<Artifact, boolean>(calls, async (artifacts, options) => {
-    const updates = [...artifacts].map(([key, artifact]) => ({
-      updateOne: { filter: { _id: key }, update: changeTo(artifact), upsert: true },
+    const updates = [...artifacts].map(([id, artifact]) => ({
+      updateOne: { filter: { _id: id }, update: changeTo(artifact), upsert: true },
     }));
     const write = model.bulkWrite(updates, { ...options, ordered: false });
     const errors = await itemErrors(artifacts.keys(), write);
@@ -34,14 +41,12 @@ export function createUpsert(model: Model<ArtifactRow>, calls: Calls): ArtifactS
 
   return async (artifact) => {
     const since = performance.now();
-    const key = keyOf(artifact.model, artifact.id);
-    if (!replacedModels.has(artifact.model) && (await insert(key, artifact, since))) return;
+    const { id } = artifact;
+    if (!replacedModels.has(artifact.model) && (await insert(id, artifact, since))) return;
     replacedModels.add(artifact.model);
-    await replace(key, artifact, since);
+    await replace(id, artifact, since);
   };
 }
-
-export const keyOf = (model: string, id: string): string => `${model}:${id}`;
 
 export const dateOf = (seconds: number): Date => new Date(seconds * 1000);
 

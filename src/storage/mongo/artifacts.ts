@@ -4,7 +4,7 @@ import type { Model } from 'mongoose';
 
 import { isAppError } from '../../errors.ts';
 import type { Artifact, ArtifactStore, StoredArtifact } from '../port.ts';
-import { changeTo, createUpsert, dateOf, keyOf } from './artifact-upserts.ts';
+import { changeTo, createUpsert, dateOf } from './artifact-upserts.ts';
 import type { Calls } from './calls.ts';
 import { isDuplicateKey } from './errors.ts';
 import { createFinder, findConfirmed } from './finder.ts';
@@ -17,8 +17,9 @@ export function createArtifactStore(model: Model<ArtifactRow>, calls: Calls): Ar
     upsert: createUpsert(model, calls),
     insert: (artifact, now) => insert(model, calls, artifact, now),
     find: async (kind, id, now) => {
-      const row = await find(keyOf(kind, id), (found) => isLive(found, now));
-      return row !== null && isLive(row, now) ? toArtifact(row) : null;
+      const isWanted = (found: ArtifactRow): boolean => found.model === kind && isLive(found, now);
+      const row = await find(id, isWanted);
+      return row !== null && isWanted(row) ? toArtifact(row) : null;
     },
     findBy: async (kind, key, value, now) => {
       const filter = { model: kind, [key]: value, expiresAt: after(now) };
@@ -28,14 +29,14 @@ export function createArtifactStore(model: Model<ArtifactRow>, calls: Calls): Ar
       return row === null ? null : toArtifact(row);
     },
     consume: async (kind, id, now) => {
-      const filter = { _id: keyOf(kind, id), consumedAt: null, expiresAt: after(now) };
+      const filter = { _id: id, model: kind, consumedAt: null, expiresAt: after(now) };
       const { modifiedCount } = await calls.run((options) =>
         model.updateOne(filter, { $set: { consumedAt: now } }, options).exec(),
       );
       return modifiedCount === 1;
     },
     destroy: async (kind, id) => {
-      await calls.run((options) => model.deleteOne({ _id: keyOf(kind, id) }, options).exec());
+      await calls.run((options) => model.deleteOne({ _id: id, model: kind }, options).exec());
     },
     revokeGrant: (grantId) => revokeGrant(model, calls, grantId),
   };
@@ -48,7 +49,7 @@ async function insert(
   artifact: Artifact,
   now: number,
 ): Promise<boolean> {
-  const expired = { _id: keyOf(artifact.model, artifact.id), expiresAt: upTo(now) };
+  const expired = { _id: artifact.id, expiresAt: upTo(now) };
   const { $set, $unset } = changeTo(artifact);
   const change = { $set, $unset: { ...$unset, consumedAt: 1 } };
   try {

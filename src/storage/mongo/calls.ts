@@ -65,14 +65,15 @@ export function createCalls(): Calls {
 }
 
 async function attempt<T>(call: Call<T>, since: number, timeoutMs = STORE_TIMEOUT_MS): Promise<T> {
-  const late = storeUnavailable(new Error(`no answer within ${timeoutMs} ms`));
+  const late = () => storeUnavailable(new Error(`no answer within ${timeoutMs} ms`));
   const leftMs = since + timeoutMs - performance.now();
-  if (leftMs <= 0) throw late;
+  if (leftMs <= 0) throw late();
   const controller = new AbortController();
   const deadline = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
-    deadline.reject(late);
-    controller.abort(late);
+    const error = late();
+    deadline.reject(error);
+    controller.abort(error);
   }, leftMs);
   try {
     return await Promise.race([call({ signal: controller.signal, maxTimeMS: timeoutMs }), deadline.promise]);

@@ -11,6 +11,9 @@ import type { Model } from 'mongoose';
 import type { CallOptions, Calls } from './calls.ts';
 import { createGroup } from './group-commit.ts';
 
+// A second turn goes out while the first one waits for the engine.
+const READS_AT_ONCE = 2;
+
 type ReadConcern = 'local' | 'linearizable';
 
 /** Finds a row by id; one that is absent, or that `isGood` refuses, only after it was confirmed. */
@@ -23,14 +26,18 @@ export function createFinder<Row extends { readonly _id: string }>(
   calls: Calls,
 ): FindById<Row> {
   const createReads = (level: ReadConcern) =>
-    createGroup<null, Row | null>(calls, async (ids, options) => {
-      const filter = { _id: mongoose.trusted({ $in: [...ids.keys()] }) };
-      // Without a batch size the first 101 come alone, and the rest takes a second round trip.
-      const read = { ...readOptions(level, options), batchSize: ids.size + 1 };
-      const rows = await model.find(filter, null, read).lean<Row[]>().exec();
-      const byId = new Map(rows.map((row) => [row._id, row]));
-      return (id) => byId.get(id) ?? null;
-    });
+    createGroup<null, Row | null>(
+      calls,
+      async (ids, options) => {
+        const filter = { _id: mongoose.trusted({ $in: [...ids.keys()] }) };
+        // Without a batch size the first 101 come alone, and the rest takes a second round trip.
+        const read = { ...readOptions(level, options), batchSize: ids.size + 1 };
+        const rows = await model.find(filter, null, read).lean<Row[]>().exec();
+        const byId = new Map(rows.map((row) => [row._id, row]));
+        return (id) => byId.get(id) ?? null;
+      },
+      READS_AT_ONCE,
+    );
   const read = createReads('local');
   const confirm = createReads('linearizable');
 

@@ -1,5 +1,5 @@
 /**
- * Group commit: what waits while one turn is at the engine goes out together as the next one. A turn is one
+ * Group commit: what waits while turns are at the engine goes out together as the next one. A turn is one
  * command and one wait for the journals of a majority, whatever the number of callers, so the more there are the
  * less each of them costs. Used for reads too: a read joins only a turn that has not begun, so it sees every
  * write that was acknowledged before it was asked for.
@@ -22,9 +22,11 @@ interface Entry<V, R> {
   readonly outcome: PromiseWithResolvers<R>;
 }
 
-export function createGroup<V, R>(calls: Calls, turn: Turn<V, R>): Submit<V, R> {
+/** `turns` are at the engine at once; with more than one, two values of one key may arrive in any order. */
+export function createGroup<V, R>(calls: Calls, turn: Turn<V, R>, turns = 1): Submit<V, R> {
   const queue = new Map<string, Entry<V, R>>();
-  let busy = false;
+  let isScheduled = false;
+  let running = 0; // turns under way or about to begin
 
   const next = async (): Promise<void> => {
     const batch = takeFirst(queue, MAX_TURN);
@@ -38,16 +40,25 @@ export function createGroup<V, R>(calls: Calls, turn: Turn<V, R>): Submit<V, R> 
       // Nobody waits for a time-out of his own behind a store that cannot answer.
       if (isAppError(error, 'store_unavailable')) refuse(takeFirst(queue, queue.size), error);
     }
-    busy = queue.size > 0;
-    if (busy) setImmediate(() => void next());
+    running -= 1;
+    begin();
+  };
+
+  const begin = (): void => {
+    if (isScheduled || running >= turns || queue.size === 0) return;
+    isScheduled = true;
+    running += 1;
+    setImmediate(() => {
+      isScheduled = false;
+      void next();
+    });
   };
 
   const join = (key: string, value: V, since: number): Promise<R> => {
     const entry = queue.get(key) ?? { value, since, outcome: Promise.withResolvers<R>() };
     entry.value = value;
     queue.set(key, entry);
-    if (!busy) setImmediate(() => void next());
-    busy = true;
+    begin();
     return entry.outcome.promise;
   };
 

@@ -5,17 +5,23 @@ import type { Connection } from './connection.ts';
 import { createRecordReader, toPage } from './records.ts';
 
 export function createClientStore({ database, read, write }: Connection): ClientStore {
-  const find = database.prepare('SELECT record FROM clients WHERE client_id = ?');
   const list = database.prepare(
     `SELECT record FROM clients WHERE client_id > ? AND (? IS NULL OR is_vpn_node = ?)
      ORDER BY client_id LIMIT ?`,
   );
-  const toClient = createRecordReader<Client>();
+  const clients = createRecordReader<Client>(
+    database.prepare('SELECT record FROM clients WHERE client_id = ?'),
+  );
+  const change = async (...statement: Parameters<typeof write>) => {
+    const { changes } = await write(...statement);
+    clients.forget();
+    return changes;
+  };
 
   return {
     create: async (client) => {
       const { clientId, isVpnNode, version } = client;
-      const { changes } = await write(
+      const changes = await change(
         'createClient',
         clientId,
         Number(isVpnNode),
@@ -24,16 +30,13 @@ export function createClientStore({ database, read, write }: Connection): Client
       );
       if (changes === 0) throw new AppError('conflict', `A client with the id "${clientId}" exists already.`);
     },
-    find: (clientId) => read(() => toClient(find.get(clientId), clientId)),
+    find: (clientId) => read(() => clients.find(clientId)),
     replace: async (client) => {
       const { clientId, isVpnNode, version } = client;
       const record = JSON.stringify(client);
-      return (
-        (await write('replaceClient', Number(isVpnNode), version, record, clientId, version - 1)).changes ===
-        1
-      );
+      return (await change('replaceClient', Number(isVpnNode), version, record, clientId, version - 1)) === 1;
     },
-    delete: async (clientId) => (await write('deleteClient', clientId)).changes === 1,
+    delete: async (clientId) => (await change('deleteClient', clientId)) === 1,
     list: ({ after = '', limit }, { isVpnNode } = {}) =>
       read(() => {
         const wanted = isVpnNode === undefined ? null : Number(isVpnNode);

@@ -8,15 +8,14 @@ const MIGRATIONS: readonly string[] = [
   // Rows in the order of their arrival and a slim index of random ids: a third cheaper to write than rows that
   // are themselves sorted by a random id (measured).
   `CREATE TABLE artifacts (
-     id TEXT NOT NULL,
+     id TEXT NOT NULL PRIMARY KEY,
      model TEXT NOT NULL,
      payload TEXT NOT NULL,
      expires_at INTEGER NOT NULL,
      consumed_at INTEGER,
      grant_id TEXT,
      uid TEXT,
-     user_code TEXT,
-     PRIMARY KEY (id, model)
+     user_code TEXT
    ) STRICT;
    CREATE INDEX artifacts_expiry ON artifacts (expires_at);
    CREATE INDEX artifacts_grant ON artifacts (grant_id) WHERE grant_id IS NOT NULL;

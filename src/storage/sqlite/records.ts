@@ -1,17 +1,31 @@
 /** Records kept as JSON in a column: reading one, and pages of them. */
+import type { StatementSync } from 'node:sqlite';
+
 import type { Page } from '../port.ts';
 
 type Row = Readonly<Record<string, unknown>>;
 
 const MAX_PARSED = 1_000;
 
+export interface RecordReader<T> {
+  find(id: string): T | null;
+  /** To be called after a write of this process, before its caller is told. */
+  forget(): void;
+}
+
 /**
- * Reads the record of a row. A record that is read at every request is parsed once: the text in the store is
- * compared with the last one seen, so what is given is always what the store holds now.
+ * Finds records by `select`, whose one parameter is the id. A record that many requests of one turn of the event
+ * loop ask for is read once in that turn: each read after a commit costs as much as a tenth of a token. A record
+ * is parsed once: the text in the store is compared with the last one seen. A change by another process is seen in
+ * the next turn.
  */
-export function createRecordReader<T>(): (row: Row | undefined, id: string) => T | null {
+export function createRecordReader<T>(select: StatementSync): RecordReader<T> {
   const parsed = new Map<string, { readonly text: string; readonly record: T }>();
-  return (row, id) => {
+  const inThisTurn = new Map<string, T | null>();
+  const forget = (): void => inThisTurn.clear();
+
+  const read = (id: string): T | null => {
+    const row = select.get(id);
     if (row === undefined) return null;
     const text = String(row['record']);
     const known = parsed.get(id);
@@ -20,6 +34,18 @@ export function createRecordReader<T>(): (row: Row | undefined, id: string) => T
     if (parsed.size >= MAX_PARSED) parsed.clear();
     parsed.set(id, { text, record });
     return record;
+  };
+
+  return {
+    forget,
+    find: (id) => {
+      const known = inThisTurn.get(id);
+      if (known !== undefined) return known;
+      if (inThisTurn.size === 0) setImmediate(forget);
+      const record = read(id);
+      inThisTurn.set(id, record);
+      return record;
+    },
   };
 }
 

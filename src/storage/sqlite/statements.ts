@@ -4,7 +4,7 @@
  */
 
 const UPSERT_ARTIFACT = `INSERT INTO artifacts (model, id, payload, expires_at, grant_id, uid, user_code)
-  VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id, model) DO UPDATE SET payload = excluded.payload,
+  VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET payload = excluded.payload,
   expires_at = excluded.expires_at, grant_id = excluded.grant_id, uid = excluded.uid,
   user_code = excluded.user_code`;
 
@@ -48,7 +48,7 @@ export interface WriteResult {
   readonly row?: Readonly<Record<string, unknown>>;
 }
 
-/** From the connection to the writer: the statements of one transaction. */
+/** From the queue to the writer: statements of one transaction, which may hold those of several messages. */
 export type Batch = readonly (readonly [StatementName, readonly Parameter[]])[];
 
 /** An SQLite error on its way between threads. */
@@ -61,7 +61,7 @@ export interface WriteFailure {
 export type Outcome =
   number | { readonly row: NonNullable<WriteResult['row']> } | { readonly failure: WriteFailure };
 
-/** From the writer back: one outcome a statement, in order, or why none of them happened. */
-export type BatchOutcome =
-  | { readonly ok: true; readonly outcomes: readonly Outcome[] }
-  | { readonly ok: false; readonly failure: WriteFailure };
+/** From the writer back: one outcome a statement, in order, or why none of the `count` statements happened. */
+export type TransactionOutcome =
+  | { readonly ok: true; readonly count: number; readonly outcomes: readonly Outcome[] }
+  | { readonly ok: false; readonly count: number; readonly failure: WriteFailure };

@@ -1,17 +1,24 @@
 /**
- * The queue before the writer thread. What waits in one turn of the event loop goes as one batch, two batches
- * under way at most: while one is being committed the next one forms. Nobody waits longer than the port allows,
- * also where the disk hangs.
+ * The queue before the writer thread. What comes in one turn of the event loop goes there in small batches; the
+ * thread commits all that has arrived as one transaction, so the next one forms while this one reaches the disk.
+ * Nobody waits longer than the port allows, also where the disk hangs.
  */
 import { Worker } from 'node:worker_threads';
 
 import { storeUnavailable } from '../../errors.ts';
 import { STORE_TIMEOUT_MS } from '../port.ts';
 import { translateError } from './errors.ts';
-import type { BatchOutcome, Parameter, StatementName, WriteFailure, WriteResult } from './statements.ts';
+import type {
+  Parameter,
+  StatementName,
+  TransactionOutcome,
+  WriteFailure,
+  WriteResult,
+} from './statements.ts';
 
 const MAX_WAITING = 10_000;
-const MAX_IN_FLIGHT = 2;
+// A message costs about as much as a statement; a turn is long, and its first writes need not wait for its last.
+const BATCH = 8;
 const WATCH_MS = 250;
 
 interface Waiting {
@@ -30,34 +37,38 @@ export interface WriteQueue {
 
 /** Makes the queue of one store; its thread starts with the first write. */
 export function createWriteQueue(path: string): WriteQueue {
-  let queue: Waiting[] = [];
+  let unsent: Waiting[] = [];
   let isScheduled = false;
   let isClosed = false;
   let whenIdle: (() => void) | null = null;
 
-  const thread = createThread(path, (failed, cause) => {
-    const all = [...failed, ...queue];
-    queue = [];
-    for (const { reject } of all) reject(storeUnavailable(cause));
-    whenIdle?.();
+  const thread = createThread(path, {
+    onIdle: () => {
+      if (unsent.length === 0) whenIdle?.();
+    },
+    onLost: (failed, cause) => {
+      const all = [...failed, ...unsent];
+      unsent = [];
+      for (const { reject } of all) reject(storeUnavailable(cause));
+      whenIdle?.();
+    },
   });
   const send = (): void => {
-    isScheduled = false;
-    if (queue.length === 0 || thread.isFull()) return;
-    const batch = queue;
-    queue = [];
-    thread.send(batch, () => {
-      if (queue.length > 0) schedule();
-      else if (thread.isIdle()) whenIdle?.();
-    });
+    if (unsent.length === 0) return;
+    thread.send(unsent);
+    unsent = [];
   };
   const schedule = (): void => {
-    if (isScheduled || thread.isFull()) return;
+    if (isScheduled) return;
     isScheduled = true;
-    setImmediate(send);
+    setImmediate(() => {
+      isScheduled = false;
+      send();
+    });
   };
+  const waiting = (): number => unsent.length + thread.sent().length;
   const watch = setInterval(() => {
-    const oldest = thread.oldest() ?? queue[0];
+    const oldest = thread.sent()[0] ?? unsent[0];
     if (oldest !== undefined && oldest.giveUpAt < performance.now())
       thread.abandon(new Error('the disk does not answer'));
   }, WATCH_MS);
@@ -66,49 +77,50 @@ export function createWriteQueue(path: string): WriteQueue {
   return {
     write: (name, ...parameters) =>
       new Promise((resolve, reject) => {
-        if (isClosed || queue.length >= MAX_WAITING) {
+        if (isClosed || waiting() >= MAX_WAITING) {
           reject(storeUnavailable(new Error(isClosed ? 'the store is closed' : 'too many writes wait')));
           return;
         }
         const giveUpAt = performance.now() + STORE_TIMEOUT_MS;
-        queue.push({ statement: [name, parameters], resolve, reject, giveUpAt });
-        schedule();
+        unsent.push({ statement: [name, parameters], resolve, reject, giveUpAt });
+        if (unsent.length >= BATCH) send();
+        else schedule();
       }),
     close: async () => {
       isClosed = true;
-      if (queue.length > 0 || !thread.isIdle()) await new Promise<void>((resolve) => (whenIdle = resolve));
+      if (waiting() > 0) await new Promise<void>((resolve) => (whenIdle = resolve));
       clearInterval(watch);
       await thread.stop();
     },
   };
 }
 
-interface Sent {
-  readonly batch: readonly Waiting[];
-  readonly onAnswered: () => void;
+interface ThreadOptions {
+  readonly onIdle: () => void;
+  readonly onLost: (failed: readonly Waiting[], cause: unknown) => void;
 }
 
 /** The writer thread as seen from here. One that died or hangs is given up; the next batch starts another. */
-function createThread(path: string, onLost: (failed: readonly Waiting[], cause: unknown) => void) {
-  let sent: Sent[] = [];
+function createThread(path: string, { onIdle, onLost }: ThreadOptions) {
+  let sent: Waiting[] = [];
   let worker: Worker | null = null;
 
   const abandon = (cause: unknown): void => {
     worker?.removeAllListeners();
     void worker?.terminate();
     worker = null;
-    const failed = sent.flatMap(({ batch }) => batch);
+    const failed = sent;
     sent = [];
     onLost(failed, cause);
   };
   const start = (): Worker => {
     const started = new Worker(new URL('writer.ts', import.meta.url), { workerData: path });
-    started.on('message', (outcome: BatchOutcome) => {
-      const answered = sent.shift();
-      if (sent.length === 0) started.unref();
-      if (answered === undefined) return;
-      tell(answered.batch, outcome);
-      answered.onAnswered();
+    // Messages keep their order, so a transaction answers the oldest of what was sent.
+    started.on('message', (outcome: TransactionOutcome) => {
+      tell(sent.splice(0, outcome.count), outcome);
+      if (sent.length > 0) return;
+      started.unref();
+      onIdle();
     });
     started.on('error', abandon);
     return started;
@@ -116,13 +128,11 @@ function createThread(path: string, onLost: (failed: readonly Waiting[], cause: 
 
   return {
     abandon,
-    isFull: () => sent.length >= MAX_IN_FLIGHT,
-    isIdle: () => sent.length === 0,
-    oldest: (): Waiting | undefined => sent[0]?.batch[0],
-    send: (batch: readonly Waiting[], onAnswered: () => void): void => {
-      sent.push({ batch, onAnswered });
+    sent: (): readonly Waiting[] => sent,
+    send: (batch: readonly Waiting[]): void => {
       worker ??= start();
-      worker.ref(); // a process with writes under way does not end
+      if (sent.length === 0) worker.ref(); // a process with writes under way does not end
+      sent.push(...batch);
       worker.postMessage(batch.map(({ statement }) => statement));
     },
     stop: async (): Promise<void> => {
@@ -131,7 +141,7 @@ function createThread(path: string, onLost: (failed: readonly Waiting[], cause: 
   };
 }
 
-function tell(answered: readonly Waiting[], outcome: BatchOutcome): void {
+function tell(answered: readonly Waiting[], outcome: TransactionOutcome): void {
   for (const [index, { resolve, reject }] of answered.entries()) {
     const result = outcome.ok ? outcome.outcomes[index] : { failure: outcome.failure };
     if (typeof result === 'number') resolve({ changes: result });

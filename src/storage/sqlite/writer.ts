@@ -1,14 +1,14 @@
 /**
- * The writer thread: runs each batch that it is sent as one transaction, so that one fsync makes all of it
+ * The writer thread: runs all that was sent to it meanwhile as one transaction, so that one fsync makes all of it
  * survive a power cut. It blocks on locks and disks so that the event loop of the server does not.
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 
 import { openForWriting } from './database.ts';
 import { isUnavailable } from './errors.ts';
 import { STATEMENTS } from './statements.ts';
-import type { Batch, BatchOutcome, Outcome, StatementName, WriteFailure } from './statements.ts';
+import type { Batch, Outcome, StatementName, TransactionOutcome, WriteFailure } from './statements.ts';
 
 // Shorter than the connection's patience, so that a locked file is told as such.
 const BUSY_TIMEOUT_MS = 1_000;
@@ -21,17 +21,25 @@ interface Prepared {
   readonly returnsRow: boolean;
 }
 
-parentPort?.on('message', (batch: Batch) => parentPort?.postMessage(commit(database, batch)));
+const port = parentPort;
+if (port === null) throw new Error('the writer is started as a thread');
+port.on('message', (first: Batch) => {
+  const statements = [...first];
+  let more: { message: Batch } | undefined;
+  while ((more = receiveMessageOnPort(port)) !== undefined) statements.push(...more.message);
+  port.postMessage(commit(database, statements));
+});
 
-function commit(on: DatabaseSync, batch: Batch): BatchOutcome {
+function commit(on: DatabaseSync, batch: Batch): TransactionOutcome {
+  const count = batch.length;
   try {
     on.exec('BEGIN IMMEDIATE');
     const outcomes = batch.map(run);
     on.exec('COMMIT');
-    return { ok: true, outcomes };
+    return { ok: true, count, outcomes };
   } catch (error) {
     if (on.isTransaction) on.exec('ROLLBACK');
-    return { ok: false, failure: toFailure(error) };
+    return { ok: false, count, failure: toFailure(error) };
   }
 }
 

@@ -6,14 +6,14 @@
  * driver and told as a boolean: true for exactly one caller, whatever the concurrency and the number of
  * processes. When a promise resolves, what it wrote survives the death of the process and, where the store
  * has replicas, of its primary. A store that cannot answer rejects with AppError('store_unavailable') within
- * STORE_TIMEOUT_MS, and never answers null or false for that reason. Lists are paged by cursor, in the order
- * of their ids.
+ * STORE_TIMEOUT_MS, and never answers null or false for that reason. `delete` tells whether it was there. Lists
+ * are paged by cursor, in the order of their ids where nothing else is said.
  */
 
 /** No operation of a store waits longer than this, in milliseconds: a request that needs two ends within 3 s. */
 export const STORE_TIMEOUT_MS = 1_400;
 
-/** One record of the protocol engine: a token, code, grant, session, interaction, … */
+/** One record of the protocol engine: a token, code, grant, session (which has the `uid`), interaction, … */
 export interface Artifact {
   /** The engine's name of its kind, such as `AuthorizationCode`: it is found as this kind only. */
   readonly model: string;
@@ -22,7 +22,8 @@ export interface Artifact {
   readonly payload: Readonly<Record<string, unknown>>;
   readonly expiresAt: number;
   readonly grantId?: string;
-  /** Session uid. */
+  /** Whose it is, where it is a person's. */
+  readonly accountId?: string;
   readonly uid?: string;
   readonly userCode?: string;
 }
@@ -46,6 +47,82 @@ export interface ArtifactStore {
   destroy(model: string, id: string): Promise<void>;
   /** Deletes every artifact under the grant. Idempotent. */
   revokeGrant(grantId: string): Promise<void>;
+  /** Deletes every artifact of the account. Idempotent. */
+  revokeAccount(accountId: string): Promise<void>;
+  /** The live artifacts of one model that an account has, in the order of their ids; at most `limit`. */
+  listOfAccount(
+    model: string,
+    accountId: string,
+    limit: number,
+    now: number,
+  ): Promise<readonly StoredArtifact[]>;
+}
+
+export type AccountStatus = 'active' | 'disabled';
+
+/** A person. `id` is the `sub` of tokens: opaque, never given out again. */
+export interface Account {
+  readonly id: string;
+  /** Folded (NFKC, lower case); never changes. */
+  readonly username: string;
+  readonly email: string;
+  /** The folded address, by which it is found: one account an address. */
+  readonly emailKey: string;
+  readonly isEmailVerified: boolean;
+  readonly fullName: string | null;
+  /** As the hasher writes it; null: nobody can sign in by password yet. */
+  readonly passwordHash: string | null;
+  /** The hashes before it, newest first, two at most: none of the last three passwords comes back. */
+  readonly passwordHistory: readonly string[];
+  readonly passwordChangedAt: number | null;
+  /** Audience → role; that of this server itself is `portcullis`. */
+  readonly roles: Readonly<Record<string, string>>;
+  readonly status: AccountStatus;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  /** 1 when created, one more at each replacement. */
+  readonly version: number;
+}
+
+export interface AccountStore {
+  /** Rejects with AppError('conflict') when one is taken: `errors` has `username` or `email`, or none for the id. */
+  create(account: Account): Promise<void>;
+  find(id: string): Promise<Account | null>;
+  findByUsername(username: string): Promise<Account | null>;
+  findByEmail(emailKey: string): Promise<Account | null>;
+  /**
+   * Replaces the record of version `account.version - 1`; false when it changed meanwhile or is gone. Rejects with
+   * AppError('conflict') as `create` does when another account has the address.
+   */
+  replace(account: Account): Promise<boolean>;
+  delete(id: string): Promise<boolean>;
+  /** In the order of their usernames; the cursor is the last username. */
+  list(page: PageRequest): Promise<Page<Account>>;
+}
+
+/** What a mailed link stands for. A link of one purpose is never good for another. */
+export type OneTimePurpose = 'verify-email' | 'change-email' | 'reset-password';
+
+/** A link of one use; only the digest of its token is kept. An account has one a purpose: the newest. */
+export interface OneTimeToken {
+  readonly purpose: OneTimePurpose;
+  readonly accountId: string;
+  /** SHA-256 of the token, base64url. */
+  readonly hash: string;
+  /** The address that it proves, or was sent to. */
+  readonly email: string;
+  readonly expiresAt: number;
+}
+
+export interface OneTimeTokenStore {
+  /** Takes the place of the account's earlier one of that purpose. */
+  put(token: OneTimeToken): Promise<void>;
+  /** Looks without using it up. */
+  find(purpose: OneTimePurpose, hash: string, now: number): Promise<OneTimeToken | null>;
+  /** Uses it up: given to exactly one caller, ever. */
+  consume(purpose: OneTimePurpose, hash: string, now: number): Promise<OneTimeToken | null>;
+  /** Forgets every link of the account. Idempotent. */
+  revokeAccount(accountId: string): Promise<void>;
 }
 
 /** One secret of a client; only its SHA-256 (base64url) is kept. Null: does not expire. */
@@ -84,7 +161,6 @@ export interface ClientStore {
   find(clientId: string): Promise<Client | null>;
   /** Replaces the record of version `client.version - 1`; false when it changed meanwhile or is gone. */
   replace(client: Client): Promise<boolean>;
-  /** False when it was not there. */
   delete(clientId: string): Promise<boolean>;
   list(page: PageRequest, filter?: { readonly isVpnNode?: boolean }): Promise<Page<Client>>;
 }
@@ -150,10 +226,16 @@ export interface SigningKeyStore {
 export interface CounterStore {
   /** Adds one within a fixed window that starts at the first hit, atomically; gives the new count and its end. */
   hit(key: string, windowSeconds: number, now: number): Promise<{ count: number; resetsAt: number }>;
+  /** The count of a window that is open; null where none is. */
+  find(key: string, now: number): Promise<{ count: number; resetsAt: number } | null>;
+  /** Forgets the key. Idempotent. */
+  clear(key: string): Promise<void>;
 }
 
 export interface Storage {
   readonly artifacts: ArtifactStore;
+  readonly accounts: AccountStore;
+  readonly oneTimeTokens: OneTimeTokenStore;
   readonly clients: ClientStore;
   readonly resourceServers: ResourceServerStore;
   readonly names: NameStore;

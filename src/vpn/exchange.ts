@@ -43,7 +43,7 @@ export interface VpnExchangeOptions {
   /** Exchanges a minute that one node may do; null: as many as it likes. */
   readonly maxPerMinute: number | null;
   readonly clients: Pick<ClientStore, 'find'>;
-  readonly counters: CounterStore;
+  readonly counters: Pick<CounterStore, 'hit'>;
   readonly findClientToken: (
     value: string,
   ) => Promise<{ clientId: string; scopes: readonly string[] } | null>;

@@ -3,12 +3,14 @@
  * clock. Ids are new in each test, so the tests share one store.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
 import { randomUUID } from 'node:crypto';
 
-import type { Artifact, Page, ResourceServer, Storage } from '../../src/storage/port.ts';
+import type { ResourceServer, Storage } from '../../src/storage/port.ts';
 import { withLatency } from '../support/latency.ts';
-import { newClient } from './races.ts';
+import { accountContract, oneTimeTokenContract } from './account-contract.ts';
+import { accountArtifactContract, artifactContract, grantContract } from './artifact-contract.ts';
+import { newClient, newOneTimeToken } from './races.ts';
+import { readAll } from './read-all.ts';
 import { RACE_TIMEOUT_MS, raceEntries, raceInOneProcess } from './rounds.ts';
 
 const NOW = 1_800_000_000;
@@ -29,6 +31,9 @@ export function storageContract(name: string, open: () => Promise<Storage>): voi
     describe('signing keys', () => signingKeyContract(store));
     describe('artifacts', () => artifactContract(store));
     describe('grants', () => grantContract(store));
+    describe('artifacts of an account', () => accountArtifactContract(store));
+    describe('accounts', () => accountContract(store));
+    describe('one-time tokens', () => oneTimeTokenContract(store));
     describe('clients', () => clientContract(store));
     describe('resource servers', () => resourceServerContract(store));
     describe('names and counters', () => nameAndCounterContract(store));
@@ -59,218 +64,6 @@ function signingKeyContract(store: () => Storage): void {
     expect(await signingKeys.write(1, [key('d')])).toBe(true);
     expect(await signingKeys.write(1, [key('e')])).toBe(false);
     expect(await signingKeys.read()).toEqual({ version: 2, keys: [key('d')] });
-  });
-}
-
-function artifactContract(store: () => Storage): void {
-  const newArtifact = (fields: Partial<Artifact> = {}): Artifact => ({
-    model: 'AccessToken',
-    id: randomUUID(),
-    payload: { kind: 'AccessToken' },
-    expiresAt: LATER,
-    ...fields,
-  });
-
-  test('gives back what was upserted, not consumed', async () => {
-    const artifact = newArtifact();
-    await store().artifacts.upsert(artifact);
-    expect(await store().artifacts.find(artifact.model, artifact.id, NOW)).toEqual({
-      payload: artifact.payload,
-      expiresAt: LATER,
-      consumedAt: null,
-    });
-  });
-
-  test('gives null for an unknown id, and for a known one of another model', async () => {
-    const { id } = newArtifact();
-    await store().artifacts.upsert(newArtifact({ id }));
-    expect(await store().artifacts.find('AccessToken', randomUUID(), NOW)).toBeNull();
-    expect(await store().artifacts.find('RefreshToken', id, NOW)).toBeNull();
-  });
-
-  test('never gives or consumes an artifact from the second on at which it expires', async () => {
-    const artifact = newArtifact({ uid: randomUUID(), userCode: randomUUID() });
-    const { model, id, uid = '', userCode = '' } = artifact;
-    const { artifacts } = store();
-    await artifacts.upsert(artifact);
-    expect(await artifacts.find(model, id, LATER - 1)).not.toBeNull();
-    expect(await artifacts.findBy(model, 'uid', uid, LATER - 1)).not.toBeNull();
-    expect(await artifacts.find(model, id, LATER)).toBeNull();
-    expect(await artifacts.findBy(model, 'uid', uid, LATER)).toBeNull();
-    expect(await artifacts.findBy(model, 'userCode', userCode, LATER)).toBeNull();
-    expect(await artifacts.consume(model, id, LATER)).toBe(false);
-    expect(await artifacts.consume(model, id, LATER - 1)).toBe(true);
-  });
-
-  test('replaces payload, expiry and links at the next upsert', async () => {
-    const first = newArtifact({ model: 'Session', uid: randomUUID(), grantId: randomUUID() });
-    const { model, id, uid = '', grantId = '' } = first;
-    const { artifacts } = store();
-    await artifacts.upsert(first);
-    await artifacts.upsert(
-      newArtifact({ model, id, payload: { second: true }, expiresAt: LATER + 1, userCode: id }),
-    );
-    expect(await artifacts.find(model, id, LATER)).toMatchObject({
-      payload: { second: true },
-      expiresAt: LATER + 1,
-    });
-    expect(await artifacts.findBy(model, 'uid', uid, NOW)).toBeNull();
-    expect(await artifacts.findBy(model, 'userCode', id, NOW)).toMatchObject({ payload: { second: true } });
-    await artifacts.revokeGrant(grantId);
-    expect(await artifacts.find(model, id, NOW)).not.toBeNull();
-  });
-
-  test('keeps a consumed artifact consumed through an upsert', async () => {
-    const artifact = newArtifact();
-    const { artifacts } = store();
-    await artifacts.upsert(artifact);
-    expect(await artifacts.consume(artifact.model, artifact.id, NOW)).toBe(true);
-    await artifacts.upsert({ ...artifact, expiresAt: LATER + 60 });
-    expect(await artifacts.find(artifact.model, artifact.id, NOW)).toMatchObject({ consumedAt: NOW });
-    expect(await artifacts.consume(artifact.model, artifact.id, NOW + 1)).toBe(false);
-  });
-
-  test('consumes once, and never what is not there', async () => {
-    const { model, id } = newArtifact();
-    const { artifacts } = store();
-    expect(await artifacts.consume(model, id, NOW)).toBe(false);
-    await artifacts.upsert(newArtifact({ id }));
-    expect(await artifacts.consume(model, id, NOW)).toBe(true);
-    expect(await artifacts.consume(model, id, NOW)).toBe(false);
-  });
-
-  test('finds by uid and by user code within the model only', async () => {
-    const { artifacts } = store();
-    const [session, code] = [randomUUID(), randomUUID()];
-    await artifacts.upsert(newArtifact({ model: 'Session', uid: session, payload: { is: 'session' } }));
-    await artifacts.upsert(newArtifact({ model: 'DeviceCode', userCode: code, payload: { is: 'code' } }));
-    expect(await artifacts.findBy('Session', 'uid', session, NOW)).toMatchObject({
-      payload: { is: 'session' },
-    });
-    expect(await artifacts.findBy('DeviceCode', 'userCode', code, NOW)).toMatchObject({
-      payload: { is: 'code' },
-    });
-    expect(await artifacts.findBy('DeviceCode', 'uid', session, NOW)).toBeNull();
-    expect(await artifacts.findBy('Session', 'userCode', session, NOW)).toBeNull();
-  });
-
-  test('refuses to insert over a live artifact, consumed or not, and leaves it as it is', async () => {
-    const artifact = newArtifact();
-    const { model, id } = artifact;
-    const { artifacts } = store();
-    expect(await artifacts.insert(artifact, NOW)).toBe(true);
-    expect(await artifacts.insert({ ...artifact, payload: { second: true } }, NOW)).toBe(false);
-    await artifacts.consume(model, id, NOW);
-    expect(await artifacts.insert({ ...artifact, payload: { second: true } }, LATER - 1)).toBe(false);
-    expect(await artifacts.find(model, id, NOW)).toMatchObject({
-      payload: artifact.payload,
-      consumedAt: NOW,
-    });
-  });
-
-  test('inserts over an expired artifact as if it had never been', async () => {
-    const old = newArtifact({ uid: randomUUID(), expiresAt: NOW });
-    const { model, id, uid = '' } = old;
-    const { artifacts } = store();
-    await artifacts.upsert(old);
-    await artifacts.consume(model, id, NOW - 1);
-    expect(await artifacts.insert(newArtifact({ id, payload: { fresh: true } }), NOW)).toBe(true);
-    expect(await artifacts.find(model, id, NOW)).toEqual({
-      payload: { fresh: true },
-      expiresAt: LATER,
-      consumedAt: null,
-    });
-    expect(await artifacts.findBy(model, 'uid', uid, NOW - 1)).toBeNull();
-  });
-
-  test('destroys an artifact, and does not mind one that is not there', async () => {
-    const artifact = newArtifact();
-    const { model, id } = artifact;
-    const { artifacts } = store();
-    await artifacts.upsert(artifact);
-    await artifacts.destroy(model, id);
-    expect(await artifacts.find(model, id, NOW)).toBeNull();
-    await artifacts.destroy(model, id);
-  });
-
-  test('gives back any payload under any id, whatever its keys and characters', async () => {
-    const { artifacts } = store();
-    const hostile = fc.constantFrom(
-      '__proto__',
-      'constructor',
-      '$ne',
-      '$where',
-      'a.b',
-      '.',
-      '',
-      '\0',
-      '\ud800',
-      '”;--',
-    );
-    const key = fc.oneof(hostile, fc.string({ unit: 'binary' }));
-    const payload = fc.dictionary(key, fc.oneof(hostile, fc.jsonValue()), { noNullPrototype: true });
-    const text = fc.oneof(
-      fc.constantFrom("'; DROP TABLE artifacts; --", '{"$ne":null}', '%', '*'),
-      fc.string(),
-    );
-    await fc.assert(
-      fc.asyncProperty(payload, text, text, async (given, id, uidStart) => {
-        const unique = `${id}${randomUUID()}`;
-        const uid = `${uidStart}${unique}`;
-        await artifacts.upsert({ model: 'Session', id: unique, payload: given, expiresAt: LATER, uid });
-        // As text, since equality of values trips over a key that is called `constructor`.
-        const expected = JSON.stringify(given);
-        expect(JSON.stringify((await artifacts.find('Session', unique, NOW))?.payload)).toBe(expected);
-        expect(JSON.stringify((await artifacts.findBy('Session', 'uid', uid, NOW))?.payload)).toBe(expected);
-        expect(await artifacts.find('Session', id, NOW)).toBeNull();
-      }),
-      { numRuns: 50 },
-    );
-  });
-
-  test('gives each of a thousand simultaneous callers its own artifact, or its own null', async () => {
-    const { artifacts } = store();
-    const all = Array.from({ length: 500 }, (_, n) => newArtifact({ payload: { n } }));
-    await Promise.all(all.map((artifact) => artifacts.upsert(artifact)));
-    const found = await Promise.all(all.map(({ model, id }) => artifacts.find(model, id, NOW)));
-    const absent = await Promise.all(all.map(({ model, id }) => artifacts.find(model, `not ${id}`, NOW)));
-    expect(found.map((artifact) => artifact?.payload)).toEqual(all.map(({ payload }) => payload));
-    expect(new Set(absent)).toEqual(new Set([null]));
-  });
-
-  test('keeps one whole artifact of many that are upserted under one id at once', async () => {
-    const { artifacts } = store();
-    const { model, id } = newArtifact();
-    const versions = Array.from({ length: 20 }, (_, n) =>
-      newArtifact({ id, payload: { n }, expiresAt: LATER + n }),
-    );
-    await Promise.all(versions.map((version) => artifacts.upsert(version)));
-    const found = await artifacts.find(model, id, NOW);
-    expect(versions).toContainEqual(
-      expect.objectContaining({ payload: found?.payload, expiresAt: found?.expiresAt }),
-    );
-  });
-}
-
-function grantContract(store: () => Storage): void {
-  const issue = async (grantId: string, model: string): Promise<Artifact> => {
-    const artifact = { model, id: randomUUID(), payload: {}, expiresAt: LATER, grantId };
-    await store().artifacts.upsert(artifact);
-    return artifact;
-  };
-  const isThere = async ({ model, id }: Artifact): Promise<boolean> =>
-    (await store().artifacts.find(model, id, NOW)) !== null;
-
-  test('revokes every artifact under a grant and none under another, as often as asked', async () => {
-    const [grant, other] = [randomUUID(), randomUUID()];
-    const under = await Promise.all(
-      ['AccessToken', 'RefreshToken', 'AuthorizationCode'].map((m) => issue(grant, m)),
-    );
-    const beside = await issue(other, 'AccessToken');
-    await store().artifacts.revokeGrant(grant);
-    expect(await Promise.all(under.map(isThere))).toEqual([false, false, false]);
-    expect(await isThere(beside)).toBe(true);
-    await store().artifacts.revokeGrant(grant);
   });
 }
 
@@ -341,16 +134,6 @@ function clientContract(store: () => Storage): void {
     const byTwo = await readAll((after) => store().clients.list({ after, limit: 2 }));
     expect(byTwo).toEqual(all);
   });
-}
-
-async function readAll<T>(list: (after?: string) => Promise<Page<T>>): Promise<T[]> {
-  const items: T[] = [];
-  let page = await list();
-  while (page.next !== null) {
-    items.push(...page.items);
-    page = await list(page.next);
-  }
-  return [...items, ...page.items];
 }
 
 function resourceServerContract(store: () => Storage): void {
@@ -442,6 +225,29 @@ function nameAndCounterContract(store: () => Storage): void {
     expect(await counters.hit(key, 30, NOW + 60)).toEqual({ count: 1, resetsAt: NOW + 90 });
     expect(await counters.hit(key, 30, NOW + 61)).toEqual({ count: 2, resetsAt: NOW + 90 });
   });
+
+  test('tells the count of an open window without adding to it, and null where none is open', async () => {
+    const { counters } = store();
+    const key = randomUUID();
+    expect(await counters.find(key, NOW)).toBeNull();
+    await counters.hit(key, 60, NOW);
+    await counters.hit(key, 60, NOW);
+    expect(await counters.find(key, NOW + 59)).toEqual({ count: 2, resetsAt: NOW + 60 });
+    expect(await counters.find(key, NOW + 59)).toEqual({ count: 2, resetsAt: NOW + 60 });
+    expect(await counters.find(key, NOW + 60)).toBeNull();
+  });
+
+  test('forgets a counter that is cleared, and no other, as often as asked', async () => {
+    const { counters } = store();
+    const [key, other] = [randomUUID(), randomUUID()];
+    await counters.hit(key, 60, NOW);
+    await counters.hit(other, 60, NOW);
+    await counters.clear(key);
+    await counters.clear(key);
+    expect(await counters.find(key, NOW)).toBeNull();
+    expect(await counters.find(other, NOW)).toMatchObject({ count: 1 });
+    expect(await counters.hit(key, 60, NOW + 5)).toEqual({ count: 1, resetsAt: NOW + 65 });
+  });
 }
 
 function wholeContract(store: () => Storage, open: () => Promise<Storage>): void {
@@ -450,13 +256,16 @@ function wholeContract(store: () => Storage, open: () => Promise<Storage>): void
   });
 
   test('deletes nothing that lives, and forgets nothing that counts', async () => {
-    const { artifacts, counters } = store();
+    const { artifacts, counters, oneTimeTokens } = store();
     const artifact = { model: 'Session', id: randomUUID(), payload: {}, expiresAt: LATER + 1 };
     await artifacts.upsert(artifact);
     await counters.hit(artifact.id, 61, NOW);
+    const token = newOneTimeToken(artifact.id, { expiresAt: LATER + 1 });
+    await oneTimeTokens.put(token);
     while ((await store().deleteExpired(LATER)) > 0);
     expect(await artifacts.find('Session', artifact.id, LATER)).not.toBeNull();
     expect(await counters.hit(artifact.id, 61, LATER)).toMatchObject({ count: 2 });
+    expect(await oneTimeTokens.find(token.purpose, token.hash, LATER)).toEqual(token);
   });
 
   test('finishes what waits when it is closed, then answers nobody with null or false', async () => {
@@ -471,6 +280,8 @@ function wholeContract(store: () => Storage, open: () => Promise<Storage>): void
     await expect(other.artifacts.find('Session', ids[0] ?? '', NOW)).rejects.toMatchObject(unavailable);
     await expect(other.artifacts.consume('Session', ids[0] ?? '', NOW)).rejects.toMatchObject(unavailable);
     await expect(other.clients.find('a')).rejects.toMatchObject(unavailable);
+    await expect(other.accounts.findByEmail('a')).rejects.toMatchObject(unavailable);
+    await expect(other.oneTimeTokens.consume('verify-email', 'a', NOW)).rejects.toMatchObject(unavailable);
     await expect(other.ping()).rejects.toMatchObject(unavailable);
   });
 }

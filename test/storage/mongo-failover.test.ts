@@ -12,6 +12,7 @@ import { openMongoStorage } from '../../src/storage/mongo/storage.ts';
 import type { Storage } from '../../src/storage/port.ts';
 import { startReplicaSet } from '../support/mongod.ts';
 import type { TestMongo } from '../support/mongod.ts';
+import { newAccount, newOneTimeToken } from './races.ts';
 
 const NOW = 1_800_000_000;
 const LATER = NOW + 60;
@@ -65,7 +66,7 @@ async function keepsPromises(storage: Storage, strike: () => Promise<unknown> | 
   expect(found.filter((artifact) => artifact?.consumedAt === NOW)).toHaveLength(ids.length);
 }
 
-/** Workers that each issue a code, find it, redeem it and replay it, over and over. */
+/** Workers that each issue a code, find it, redeem it and replay it, over and over; the same with a person's link. */
 function startLoad(storage: Storage) {
   const ids: string[] = [];
   const wrong: string[] = [];
@@ -76,7 +77,7 @@ function startLoad(storage: Storage) {
     while (!isEnding) {
       const id = randomUUID();
       try {
-        wrong.push(...(await redeem(storage, id)));
+        wrong.push(...(await redeem(storage, id)), ...(await signUp(storage, id)));
         ids.push(id);
         if (ids.length >= watch.count) watch.reached.resolve(undefined);
       } catch (error) {
@@ -111,6 +112,21 @@ async function redeem({ artifacts }: Storage, id: string): Promise<string[]> {
     ...(found === null ? [`${id} was acknowledged and not found`] : []),
     ...(first ? [] : [`${id} was refused`]),
     ...(second ? [`${id} was consumed twice`] : []),
+  ];
+}
+
+async function signUp({ accounts, oneTimeTokens }: Storage, id: string): Promise<string[]> {
+  const token = newOneTimeToken(id, { hash: id });
+  await accounts.create(newAccount(id)); // a conflict is wrong: nobody else has the id
+  await oneTimeTokens.put(token);
+  const first = await oneTimeTokens.consume(token.purpose, id, NOW);
+  const second = await oneTimeTokens.consume(token.purpose, id, NOW);
+  const isReplaced = await accounts.replace(newAccount(id, { version: 2, isEmailVerified: true }));
+  const found = await accounts.findByEmail(newAccount(id).emailKey);
+  return [
+    ...(first?.accountId === id ? [] : [`the link of ${id} was refused`]),
+    ...(second === null ? [] : [`the link of ${id} was consumed twice`]),
+    ...(isReplaced && found?.version === 2 ? [] : [`the account ${id} was not replaced`]),
   ];
 }
 

@@ -9,7 +9,7 @@ import { openMongoStorage } from '../../src/storage/mongo/storage.ts';
 import type { Storage } from '../../src/storage/port.ts';
 import { startReplicaSet, startStandalone } from '../support/mongod.ts';
 import type { TestMongo } from '../support/mongod.ts';
-import { newClient } from './races.ts';
+import { newAccount, newClient, newOneTimeToken } from './races.ts';
 
 const NOW = 1_800_000_000;
 const LATER = NOW + 60;
@@ -143,6 +143,17 @@ function indexes({ uri }: TestMongo): void {
         expect.objectContaining({ key: { audience: 1 }, unique: true }),
       );
     });
+    await withCollection('indexes', 'accounts', async (collection) => {
+      const found = await collection.indexes();
+      for (const key of [{ username: 1 }, { emailKey: 1 }]) {
+        expect(found).toContainEqual(expect.objectContaining({ key, unique: true }));
+      }
+    });
+    await withCollection('indexes', 'one_time_tokens', async (collection) => {
+      expect(await collection.indexes()).toContainEqual(
+        expect.objectContaining({ key: { expiresAt: 1 }, expireAfterSeconds: 600 }),
+      );
+    });
   });
 
   test('that are not unique are refused with what is expected and what to run', async () => {
@@ -185,7 +196,8 @@ function indexes({ uri }: TestMongo): void {
 
 /** One call of each kind. */
 function everyCall(storage: Storage): (() => Promise<unknown>)[] {
-  const { artifacts, clients, resourceServers, names, signingKeys, counters } = storage;
+  const { artifacts, accounts, oneTimeTokens, clients, resourceServers, names, signingKeys, counters } =
+    storage;
   const artifact = () => ({ model: 'AccessToken', id: randomUUID(), payload: {}, expiresAt: LATER });
   return [
     () => artifacts.upsert(artifact()),
@@ -196,6 +208,19 @@ function everyCall(storage: Storage): (() => Promise<unknown>)[] {
     () => artifacts.consume('AccessToken', 'a', NOW),
     () => artifacts.destroy('AccessToken', 'a'),
     () => artifacts.revokeGrant('a'),
+    () => artifacts.revokeAccount('a'),
+    () => artifacts.listOfAccount('Session', 'a', 1, NOW),
+    () => accounts.create(newAccount(randomUUID())),
+    () => accounts.find(randomUUID()),
+    () => accounts.findByUsername('a'),
+    () => accounts.findByEmail('a'),
+    () => accounts.replace(newAccount('a', { version: 2 })),
+    () => accounts.delete('a'),
+    () => accounts.list({ limit: 1 }),
+    () => oneTimeTokens.put(newOneTimeToken('a')),
+    () => oneTimeTokens.find('reset-password', 'a', NOW),
+    () => oneTimeTokens.consume('reset-password', 'a', NOW),
+    () => oneTimeTokens.revokeAccount('a'),
     () => clients.create(newClient(randomUUID())),
     () => clients.find(randomUUID()),
     () => clients.replace({ ...newClient('a'), version: 2 }),
@@ -209,6 +234,8 @@ function everyCall(storage: Storage): (() => Promise<unknown>)[] {
     () => signingKeys.read(),
     () => signingKeys.write(0, []),
     () => counters.hit('a', 60, NOW),
+    () => counters.find('a', NOW),
+    () => counters.clear('a'),
     () => storage.ping(),
   ];
 }

@@ -2,8 +2,10 @@
  * The races that a store settles: each makes something to compete for, has many callers compete for it, and says
  * what a fair outcome is. Run in one process by contract.ts, by race-worker.ts in two.
  */
+import { randomUUID } from 'node:crypto';
+
 import { isAppError } from '../../src/errors.ts';
-import type { Client, NameKind, Storage } from '../../src/storage/port.ts';
+import type { Account, Client, NameKind, OneTimeToken, Storage } from '../../src/storage/port.ts';
 
 export type Outcome = boolean | number | string;
 
@@ -63,6 +65,59 @@ export const RACES = {
     isAlone: true,
     isFair: isOne,
   },
+  createUsername: {
+    fact: 'gives a username to exactly one of twenty accounts, and tells the others of the conflict',
+    compete: ({ accounts }, id, caller) => {
+      const email = `${caller}-${id}@a.example`;
+      return succeeds(
+        accounts.create(newAccount(`${id}-${caller}`, { username: id, email, emailKey: email })),
+      );
+    },
+    isFair: isOne,
+  },
+  createEmail: {
+    fact: 'gives an address to exactly one of twenty accounts, and tells the others of the conflict',
+    compete: ({ accounts }, id, caller) =>
+      succeeds(accounts.create(newAccount(`${id}-${caller}`, { email: id, emailKey: id }))),
+    isFair: isOne,
+  },
+  replaceAccount: {
+    fact: 'lets exactly one of twenty callers replace a version of an account',
+    prepare: async ({ accounts }, id) => {
+      await accounts.create(newAccount(id));
+      return 0;
+    },
+    compete: ({ accounts }, id, caller) =>
+      accounts.replace(newAccount(id, { version: 2, fullName: `by ${caller}` })),
+    isFair: isOne,
+  },
+  changeEmail: {
+    fact: 'gives an address to exactly one of two accounts that change to it, each in ten callers',
+    prepare: async ({ accounts }, id) => {
+      await Promise.all([accounts.create(newAccount(`${id}-0`)), accounts.create(newAccount(`${id}-1`))]);
+      return 0;
+    },
+    compete: async ({ accounts }, id, caller) => {
+      const changed = newAccount(`${id}-${caller % 2}`, { version: 2, email: id, emailKey: id });
+      try {
+        return await accounts.replace(changed);
+      } catch (error) {
+        if (!isAppError(error, 'conflict')) throw error;
+        return false;
+      }
+    },
+    isFair: isOne,
+  },
+  consumeOneTimeToken: {
+    fact: 'gives a one-time token to exactly one of twenty callers',
+    prepare: async ({ oneTimeTokens }, id) => {
+      await oneTimeTokens.put(newOneTimeToken(id, { hash: id }));
+      return 0;
+    },
+    compete: async ({ oneTimeTokens }, id) =>
+      (await oneTimeTokens.consume('reset-password', id, NOW))?.accountId === id,
+    isFair: isOne,
+  },
   createClient: {
     fact: 'lets exactly one of twenty callers create a client, and tells the others of the conflict',
     compete: ({ clients }, id) => succeeds(clients.create(newClient(id))),
@@ -115,6 +170,38 @@ export function newClient(clientId: string): Client {
     createdAt: NOW,
     updatedAt: NOW,
     version: 1,
+  };
+}
+
+/** An account whose username and address are made of its id. */
+export function newAccount(id: string, fields: Partial<Account> = {}): Account {
+  return {
+    id,
+    username: `user-${id}`,
+    email: `${id}@Example.com`,
+    emailKey: `${id}@example.com`,
+    isEmailVerified: false,
+    fullName: null,
+    passwordHash: null,
+    passwordHistory: [],
+    passwordChangedAt: null,
+    roles: {},
+    status: 'active',
+    createdAt: NOW,
+    updatedAt: NOW,
+    version: 1,
+    ...fields,
+  };
+}
+
+export function newOneTimeToken(accountId: string, fields: Partial<OneTimeToken> = {}): OneTimeToken {
+  return {
+    purpose: 'reset-password',
+    accountId,
+    hash: randomUUID(),
+    email: `${accountId}@example.com`,
+    expiresAt: LATER,
+    ...fields,
   };
 }
 

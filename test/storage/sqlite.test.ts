@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import type { Storage } from '../../src/storage/port.ts';
 import { openSqliteStorage } from '../../src/storage/sqlite/storage.ts';
 import { storageContract } from './contract.ts';
+import { newOneTimeToken } from './races.ts';
 import { RACE_TIMEOUT_MS, raceEntries, raceInTwoProcesses, startRaceWorker } from './rounds.ts';
 import type { RaceWorker } from './rounds.ts';
 
@@ -17,6 +18,22 @@ const newPath = (): string => join(folder, `${randomUUID()}.db`);
 afterAll(() => rmSync(folder, { recursive: true }));
 
 storageContract('SQLite', () => openSqliteStorage({ path: newPath() }));
+
+test('SQLite deletes what expired, of every kind, and nothing else', async () => {
+  const storage = await openSqliteStorage({ path: newPath() });
+  const [now, later] = [1_800_000_000, 1_800_000_060];
+  for (const expiresAt of [now, later]) {
+    const id = randomUUID();
+    await storage.artifacts.upsert({ model: 'Session', id, payload: {}, expiresAt });
+    await storage.oneTimeTokens.put(newOneTimeToken(id, { expiresAt }));
+    await storage.oneTimeTokens.put(newOneTimeToken(id, { expiresAt, purpose: 'verify-email' }));
+    await storage.counters.hit(id, 60, expiresAt - 60);
+  }
+  expect(await storage.deleteExpired(now)).toBe(4);
+  expect(await storage.deleteExpired(now)).toBe(0);
+  expect(await storage.deleteExpired(later)).toBe(4);
+  await storage.close();
+});
 
 describe('SQLite keeps it on one file in two processes', () => {
   let storage: Storage;

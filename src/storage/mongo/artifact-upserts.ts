@@ -15,7 +15,7 @@ import type { ArtifactRow } from './schemas.ts';
 // A second turn forms and goes out while the first one waits for the journals. Replacements keep their order: one.
 const INSERTS_AT_ONCE = 2;
 
-const LINKS = ['grantId', 'uid', 'userCode'] as const;
+const LINKS = ['grantId', 'accountId', 'uid', 'userCode'] as const;
 
 export function createUpsert(model: Model<ArtifactRow>, calls: Calls): ArtifactStore['upsert'] {
   /** False where the id is taken. */

@@ -2,12 +2,12 @@
 import mongoose from 'mongoose';
 import type { Model } from 'mongoose';
 
-import { isAppError } from '../../errors.ts';
 import type { Artifact, ArtifactStore, StoredArtifact } from '../port.ts';
 import { changeTo, createUpsert, dateOf } from './artifact-upserts.ts';
 import type { Calls } from './calls.ts';
+import { deleteAll } from './delete-all.ts';
 import { isDuplicateKey } from './errors.ts';
-import { createFinder, findConfirmed } from './finder.ts';
+import { createFinder, findConfirmed, readOptions } from './finder.ts';
 import type { ArtifactRow } from './schemas.ts';
 
 export function createArtifactStore(model: Model<ArtifactRow>, calls: Calls): ArtifactStore {
@@ -38,7 +38,20 @@ export function createArtifactStore(model: Model<ArtifactRow>, calls: Calls): Ar
     destroy: async (kind, id) => {
       await calls.run((options) => model.deleteOne({ _id: id, model: kind }, options).exec());
     },
-    revokeGrant: (grantId) => revokeGrant(model, calls, grantId),
+    revokeGrant: (grantId) => deleteAll(model, calls, { grantId }),
+    revokeAccount: (accountId) => deleteAll(model, calls, { accountId }),
+    listOfAccount: async (kind, accountId, limit, now) => {
+      const filter = { accountId, model: kind, expiresAt: after(now) };
+      const rows = await calls.run((options) =>
+        model
+          .find(filter, null, readOptions('local', options))
+          .sort({ _id: 1 })
+          .limit(limit)
+          .lean<ArtifactRow[]>()
+          .exec(),
+      );
+      return rows.map(toArtifact);
+    },
   };
 }
 
@@ -58,18 +71,6 @@ async function insert(
   } catch (error) {
     if (!isDuplicateKey(error)) throw error;
     return false;
-  }
-}
-
-async function revokeGrant(model: Model<ArtifactRow>, calls: Calls, grantId: string): Promise<void> {
-  const since = performance.now();
-  const revoke = () => calls.run((options) => model.deleteMany({ grantId }, options).exec(), since);
-  try {
-    await revoke();
-  } catch (error) {
-    // The driver does not try a delete of many again after a failover; twice does no harm.
-    if (!isAppError(error, 'store_unavailable')) throw error;
-    await revoke();
   }
 }
 

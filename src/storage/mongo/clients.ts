@@ -11,7 +11,7 @@ import type { ClientRow } from './schemas.ts';
 
 export function createClientStore(model: Model<ClientRow>, calls: Calls): ClientStore {
   const find = createFinder(model, calls);
-  const readPage = createPageReader(model, calls, toClient);
+  const readPage = createPageReader(model, calls, '_id', toClient);
 
   return {
     create: async (client) => {

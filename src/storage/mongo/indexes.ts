@@ -3,13 +3,15 @@ import mongoose from 'mongoose';
 import type { Collection } from 'mongoose';
 
 import { isAppError } from '../../errors.ts';
-import type { Calls } from './calls.ts';
+import type { CallOptions, Calls } from './calls.ts';
 import { isDuplicateKey } from './errors.ts';
 import { INDEXES } from './schemas.ts';
 import type { IndexSpec, Models } from './schemas.ts';
 
 // A new index over a large collection takes minutes, once, at the start after an upgrade.
 const BUILD_TIMEOUT_MS = 600_000;
+// Nobody's request waits for it, and a set that was just made is slow to make its first collections.
+const CREATE_TIMEOUT_MS = 15_000;
 // CannotCreateIndex, IndexOptionsConflict, IndexKeySpecsConflict: waiting does not mend these.
 const REFUSALS = new Set<unknown>([67, 85, 86]);
 
@@ -20,7 +22,9 @@ const REFUSALS = new Set<unknown>([67, 85, 86]);
 export async function prepareCollections(models: Models, calls: Calls): Promise<void> {
   const prepare = async (name: keyof Models): Promise<void> => {
     const model = models[name];
-    await calls.run(({ maxTimeMS }) => model.createCollection({ maxTimeMS }));
+    const create = ({ maxTimeMS }: CallOptions) =>
+      model.createCollection({ maxTimeMS, writeConcern: { w: 'majority', wtimeoutMS: CREATE_TIMEOUT_MS } });
+    await calls.attempt(create, performance.now(), CREATE_TIMEOUT_MS);
     await prepareIndexes(model.collection, INDEXES[name], calls);
   };
   // Object.keys does not tell that these are the keys of INDEXES and no others.

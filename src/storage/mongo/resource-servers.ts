@@ -14,7 +14,7 @@ export function createResourceServerStore(
   calls: Calls,
 ): ResourceServerStore {
   const find = createFinder(model, calls);
-  const readPage = createPageReader(model, calls, toResourceServer);
+  const readPage = createPageReader(model, calls, '_id', toResourceServer);
 
   return {
     put: async (resourceServer) => {

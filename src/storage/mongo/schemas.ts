@@ -6,7 +6,7 @@
 import mongoose from 'mongoose';
 import type { Connection, Model, mongo, Schema, SchemaDefinition } from 'mongoose';
 
-import type { NameKind } from '../port.ts';
+import type { NameKind, OneTimePurpose } from '../port.ts';
 
 /** `_id` is `model:id`. No `consumedAt`: not consumed. */
 export interface ArtifactRow {
@@ -16,8 +16,28 @@ export interface ArtifactRow {
   readonly expiresAt: Date;
   readonly consumedAt?: number;
   readonly grantId?: string;
+  readonly accountId?: string;
   readonly uid?: string;
   readonly userCode?: string;
+}
+
+/** `record` is the whole Account as JSON; what is searched stands beside it. */
+export interface AccountRow {
+  readonly _id: string;
+  readonly username: string;
+  readonly emailKey: string;
+  readonly version: number;
+  readonly record: string;
+}
+
+/** `_id` is `purpose:accountId`: an account has one a purpose. */
+export interface OneTimeTokenRow {
+  readonly _id: string;
+  readonly purpose: OneTimePurpose;
+  readonly accountId: string;
+  readonly hash: string;
+  readonly email: string;
+  readonly expiresAt: Date;
 }
 
 /** `record` is the whole Client as JSON; what is searched stands beside it. */
@@ -66,8 +86,24 @@ const artifacts = defineSchema<ArtifactRow>({
   expiresAt: Date,
   consumedAt: Number,
   grantId: String,
+  accountId: String,
   uid: String,
   userCode: String,
+});
+const accounts = defineSchema<AccountRow>({
+  _id: String,
+  username: String,
+  emailKey: String,
+  version: Number,
+  record: String,
+});
+const oneTimeTokens = defineSchema<OneTimeTokenRow>({
+  _id: String,
+  purpose: String,
+  accountId: String,
+  hash: String,
+  email: String,
+  expiresAt: Date,
 });
 const clients = defineSchema<ClientRow>({ _id: String, isVpnNode: Boolean, version: Number, record: String });
 const resourceServers = defineSchema<ResourceServerRow>({ _id: String, audience: String, record: String });
@@ -84,12 +120,26 @@ export const INDEXES: Readonly<Record<keyof Models, readonly IndexSpec[]>> = {
   artifacts: [
     { name: 'expiry', key: { expiresAt: 1 }, expireAfterSeconds: DELETED_AFTER_SECONDS },
     { name: 'grant', key: { grantId: 1 }, partialFilterExpression: { grantId: { $exists: true } } },
+    {
+      name: 'account',
+      key: { accountId: 1, model: 1, _id: 1 },
+      partialFilterExpression: { accountId: { $exists: true } },
+    },
     { name: 'uid', key: { uid: 1, model: 1 }, partialFilterExpression: { uid: { $exists: true } } },
     {
       name: 'user_code',
       key: { userCode: 1, model: 1 },
       partialFilterExpression: { userCode: { $exists: true } },
     },
+  ],
+  accounts: [
+    { name: 'username', key: { username: 1 }, unique: true },
+    { name: 'email', key: { emailKey: 1 }, unique: true },
+  ],
+  oneTimeTokens: [
+    { name: 'hash', key: { hash: 1, purpose: 1 }, unique: true },
+    { name: 'account', key: { accountId: 1 } },
+    { name: 'expiry', key: { expiresAt: 1 }, expireAfterSeconds: DELETED_AFTER_SECONDS },
   ],
   clients: [{ name: 'vpn_nodes', key: { isVpnNode: 1, _id: 1 } }],
   resourceServers: [{ name: 'audience', key: { audience: 1 }, unique: true }],
@@ -106,6 +156,8 @@ export interface IndexSpec extends mongo.IndexDescription {
 
 export interface Models {
   readonly artifacts: Model<ArtifactRow>;
+  readonly accounts: Model<AccountRow>;
+  readonly oneTimeTokens: Model<OneTimeTokenRow>;
   readonly clients: Model<ClientRow>;
   readonly resourceServers: Model<ResourceServerRow>;
   readonly names: Model<NameRow>;
@@ -117,6 +169,8 @@ export interface Models {
 export function createModels(connection: Connection): Models {
   return {
     artifacts: connection.model<ArtifactRow>('artifacts', artifacts, 'artifacts'),
+    accounts: connection.model<AccountRow>('accounts', accounts, 'accounts'),
+    oneTimeTokens: connection.model<OneTimeTokenRow>('one_time_tokens', oneTimeTokens, 'one_time_tokens'),
     clients: connection.model<ClientRow>('clients', clients, 'clients'),
     resourceServers: connection.model<ResourceServerRow>(
       'resource_servers',

@@ -3,6 +3,7 @@
  * majority of the replica set and journaled there, every read is the primary's.
  */
 import type { Storage } from '../port.ts';
+import { createAccountStore } from './accounts.ts';
 import { createArtifactStore } from './artifacts.ts';
 import { createCalls } from './calls.ts';
 import type { Calls } from './calls.ts';
@@ -11,6 +12,7 @@ import { connect } from './connection.ts';
 import { createCounterStore } from './counters.ts';
 import { prepareCollections } from './indexes.ts';
 import { createNameStore } from './names.ts';
+import { createOneTimeTokenStore } from './one-time-tokens.ts';
 import { createResourceServerStore } from './resource-servers.ts';
 import { createModels } from './schemas.ts';
 import type { Models } from './schemas.ts';
@@ -39,6 +41,8 @@ export async function openMongoStorage({ uri, databaseName }: MongoStorageOption
   }
   return {
     artifacts: createArtifactStore(models.artifacts, calls),
+    accounts: createAccountStore(models.accounts, calls),
+    oneTimeTokens: createOneTimeTokenStore(models.oneTimeTokens, calls),
     clients: createClientStore(models.clients, calls),
     resourceServers: createResourceServerStore(models.resourceServers, calls),
     names: createNameStore(models.names, calls),

@@ -16,14 +16,15 @@ export function createArtifactStore({ database, read, write }: Connection): Arti
     uid: database.prepare(`${SELECT} AND uid = ? AND expires_at > ?`),
     userCode: database.prepare(`${SELECT} AND user_code = ? AND expires_at > ?`),
   };
+  const list = database.prepare(`${SELECT} AND account_id = ? AND expires_at > ? ORDER BY id LIMIT ?`);
 
   return {
     upsert: async (artifact) => {
       await write('upsertArtifact', ...values(artifact));
     },
     insert: async (artifact, now) => (await write('insertArtifact', ...values(artifact), now)).changes === 1,
-    find: (model, id, now) => read(() => toArtifact(find.get(model, id, now))),
-    findBy: (model, key, value, now) => read(() => toArtifact(findBy[key].get(model, value, now))),
+    find: (model, id, now) => read(() => found(find.get(model, id, now))),
+    findBy: (model, key, value, now) => read(() => found(findBy[key].get(model, value, now))),
     consume: async (model, id, now) => (await write('consumeArtifact', now, model, id, now)).changes === 1,
     destroy: async (model, id) => {
       await write('destroyArtifact', model, id);
@@ -31,6 +32,11 @@ export function createArtifactStore({ database, read, write }: Connection): Arti
     revokeGrant: async (grantId) => {
       await write('revokeGrant', grantId);
     },
+    revokeAccount: async (accountId) => {
+      await write('revokeArtifactsOfAccount', accountId);
+    },
+    listOfAccount: (model, accountId, limit, now) =>
+      read(() => list.all(model, accountId, now, limit).map(toArtifact)),
   };
 }
 
@@ -41,13 +47,15 @@ const values = (artifact: Artifact) =>
     JSON.stringify(artifact.payload),
     artifact.expiresAt,
     artifact.grantId ?? null,
+    artifact.accountId ?? null,
     artifact.uid ?? null,
     artifact.userCode ?? null,
   ] as const;
 
-function toArtifact(found: unknown): StoredArtifact | null {
-  if (found === undefined) return null;
-  const row = found as Row; // the SELECT names exactly these columns of a STRICT table
+const found = (row: unknown): StoredArtifact | null => (row === undefined ? null : toArtifact(row));
+
+function toArtifact(selected: unknown): StoredArtifact {
+  const row = selected as Row; // the SELECT names exactly these columns of a STRICT table
   return {
     payload: JSON.parse(row.payload) as Artifact['payload'], // written by values() above
     expiresAt: row.expires_at,

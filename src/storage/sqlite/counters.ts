@@ -2,9 +2,23 @@
 import type { CounterStore } from '../port.ts';
 import type { Connection } from './connection.ts';
 
-export const createCounterStore = ({ write }: Connection): CounterStore => ({
-  hit: async (key, windowSeconds, now) => {
-    const { row } = await write('hitCounter', key, windowSeconds, now);
-    return { count: Number(row?.['count']), resetsAt: Number(row?.['resets_at']) };
-  },
+export function createCounterStore({ database, read, write }: Connection): CounterStore {
+  const find = database.prepare('SELECT count, resets_at FROM counters WHERE key = ? AND resets_at > ?');
+
+  return {
+    hit: async (key, windowSeconds, now) => toCount((await write('hitCounter', key, windowSeconds, now)).row),
+    find: (key, now) =>
+      read(() => {
+        const row = find.get(key, now);
+        return row === undefined ? null : toCount(row);
+      }),
+    clear: async (key) => {
+      await write('clearCounter', key);
+    },
+  };
+}
+
+const toCount = (row: Readonly<Record<string, unknown>> | undefined) => ({
+  count: Number(row?.['count']),
+  resetsAt: Number(row?.['resets_at']),
 });

@@ -14,13 +14,34 @@ const MIGRATIONS: readonly string[] = [
      expires_at INTEGER NOT NULL,
      consumed_at INTEGER,
      grant_id TEXT,
+     account_id TEXT,
      uid TEXT,
      user_code TEXT
    ) STRICT;
    CREATE INDEX artifacts_expiry ON artifacts (expires_at);
    CREATE INDEX artifacts_grant ON artifacts (grant_id) WHERE grant_id IS NOT NULL;
+   CREATE INDEX artifacts_account ON artifacts (account_id, model) WHERE account_id IS NOT NULL;
    CREATE INDEX artifacts_uid ON artifacts (model, uid) WHERE uid IS NOT NULL;
    CREATE INDEX artifacts_user_code ON artifacts (model, user_code) WHERE user_code IS NOT NULL;
+
+   CREATE TABLE accounts (
+     id TEXT PRIMARY KEY,
+     username TEXT NOT NULL UNIQUE,
+     email_key TEXT NOT NULL UNIQUE,
+     version INTEGER NOT NULL,
+     record TEXT NOT NULL
+   ) STRICT, WITHOUT ROWID;
+
+   CREATE TABLE one_time_tokens (
+     account_id TEXT NOT NULL,
+     purpose TEXT NOT NULL,
+     hash TEXT NOT NULL,
+     email TEXT NOT NULL,
+     expires_at INTEGER NOT NULL,
+     PRIMARY KEY (account_id, purpose),
+     UNIQUE (hash, purpose)
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX one_time_tokens_expiry ON one_time_tokens (expires_at);
 
    CREATE TABLE clients (
      client_id TEXT PRIMARY KEY,

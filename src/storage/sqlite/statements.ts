@@ -3,10 +3,11 @@
  * is atomic by itself, and the writer thread can run any mixture of them in one transaction.
  */
 
-const UPSERT_ARTIFACT = `INSERT INTO artifacts (model, id, payload, expires_at, grant_id, uid, user_code)
-  VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET payload = excluded.payload,
-  expires_at = excluded.expires_at, grant_id = excluded.grant_id, uid = excluded.uid,
-  user_code = excluded.user_code`;
+const UPSERT_ARTIFACT = `INSERT INTO artifacts
+  (model, id, payload, expires_at, grant_id, account_id, uid, user_code)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET payload = excluded.payload,
+  expires_at = excluded.expires_at, grant_id = excluded.grant_id, account_id = excluded.account_id,
+  uid = excluded.uid, user_code = excluded.user_code`;
 
 // The sweep takes this much at a time: under 10 ms of the writer, and it outruns thousands of tokens a second.
 const SWEEP_ROWS = 500;
@@ -18,6 +19,16 @@ export const STATEMENTS = {
     WHERE model = ? AND id = ? AND consumed_at IS NULL AND expires_at > ?`,
   destroyArtifact: 'DELETE FROM artifacts WHERE model = ? AND id = ?',
   revokeGrant: 'DELETE FROM artifacts WHERE grant_id = ?',
+  revokeArtifactsOfAccount: 'DELETE FROM artifacts WHERE account_id = ?',
+  createAccount: 'INSERT INTO accounts VALUES (?, ?, ?, ?, ?)',
+  replaceAccount: `UPDATE accounts SET username = ?2, email_key = ?3, version = ?4, record = ?5
+    WHERE id = ?1 AND version = ?4 - 1`,
+  deleteAccount: 'DELETE FROM accounts WHERE id = ?',
+  putOneTimeToken: `INSERT INTO one_time_tokens VALUES (?, ?, ?, ?, ?) ON CONFLICT (account_id, purpose)
+    DO UPDATE SET hash = excluded.hash, email = excluded.email, expires_at = excluded.expires_at`,
+  consumeOneTimeToken: `DELETE FROM one_time_tokens WHERE purpose = ? AND hash = ? AND expires_at > ?
+    RETURNING *`,
+  revokeOneTimeTokensOfAccount: 'DELETE FROM one_time_tokens WHERE account_id = ?',
   createClient: 'INSERT INTO clients VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
   replaceClient:
     'UPDATE clients SET is_vpn_node = ?, version = ?, record = ? WHERE client_id = ? AND version = ?',
@@ -32,8 +43,11 @@ export const STATEMENTS = {
     count = CASE WHEN resets_at <= ?3 THEN 1 ELSE count + 1 END,
     resets_at = CASE WHEN resets_at <= ?3 THEN ?3 + ?2 ELSE resets_at END
     RETURNING count, resets_at`,
+  clearCounter: 'DELETE FROM counters WHERE key = ?',
   sweepArtifacts: `DELETE FROM artifacts WHERE rowid IN
     (SELECT rowid FROM artifacts WHERE expires_at <= ? ORDER BY expires_at LIMIT ${SWEEP_ROWS})`,
+  sweepOneTimeTokens: `DELETE FROM one_time_tokens WHERE (account_id, purpose) IN
+    (SELECT account_id, purpose FROM one_time_tokens WHERE expires_at <= ? LIMIT ${SWEEP_ROWS})`,
   sweepCounters: `DELETE FROM counters WHERE key IN
     (SELECT key FROM counters WHERE resets_at <= ? LIMIT ${SWEEP_ROWS})`,
 } as const;

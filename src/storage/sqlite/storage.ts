@@ -1,10 +1,12 @@
 /** The SQLite driver: the whole store is one file, opened by any number of processes of one machine. */
 import type { Storage } from '../port.ts';
+import { createAccountStore } from './accounts.ts';
 import { createArtifactStore } from './artifacts.ts';
 import { createClientStore } from './clients.ts';
 import { openConnection } from './connection.ts';
 import { createCounterStore } from './counters.ts';
 import { createNameStore } from './names.ts';
+import { createOneTimeTokenStore } from './one-time-tokens.ts';
 import { createResourceServerStore } from './resource-servers.ts';
 import { createSigningKeyStore } from './signing-keys.ts';
 
@@ -15,6 +17,8 @@ export async function openSqliteStorage({ path }: { readonly path: string }): Pr
   const ping = database.prepare('SELECT version FROM key_sets');
   return {
     artifacts: createArtifactStore(connection),
+    accounts: createAccountStore(connection),
+    oneTimeTokens: createOneTimeTokenStore(connection),
     clients: createClientStore(connection),
     resourceServers: createResourceServerStore(connection),
     names: createNameStore(connection),
@@ -24,7 +28,11 @@ export async function openSqliteStorage({ path }: { readonly path: string }): Pr
       await read(() => ping.get());
     },
     deleteExpired: async (now) => {
-      const swept = await Promise.all([write('sweepArtifacts', now), write('sweepCounters', now)]);
+      const swept = await Promise.all([
+        write('sweepArtifacts', now),
+        write('sweepOneTimeTokens', now),
+        write('sweepCounters', now),
+      ]);
       return swept.reduce((sum, { changes }) => sum + changes, 0);
     },
     close: () => connection.close(),

@@ -1,0 +1,89 @@
+/** Accounts in MongoDB: the record as JSON beside the fields that are searched; unique indexes settle races. */
+import type { Model } from 'mongoose';
+
+import { AppError } from '../../errors.ts';
+import type { Account, AccountStore } from '../port.ts';
+import type { Calls } from './calls.ts';
+import { isDuplicateKey } from './errors.ts';
+import { createFinder, findConfirmed } from './finder.ts';
+import { createPageReader } from './paging.ts';
+import type { AccountRow } from './schemas.ts';
+
+export function createAccountStore(model: Model<AccountRow>, calls: Calls): AccountStore {
+  const find = createFinder(model, calls);
+  const readPage = createPageReader(model, calls, 'username', toAccount);
+  const findBy = async (key: { readonly username: string } | { readonly emailKey: string }) => {
+    const row = await findConfirmed(calls, (options) =>
+      model.findOne(key, null, options).lean<AccountRow>().exec(),
+    );
+    return row && toAccount(row);
+  };
+
+  return {
+    create: (account) => create(model, calls, account),
+    find: async (id) => {
+      const row = await find(id);
+      return row && toAccount(row);
+    },
+    findByUsername: (username) => findBy({ username }),
+    findByEmail: (emailKey) => findBy({ emailKey }),
+    replace: (account) => replace(model, calls, account),
+    delete: async (id) => {
+      const { deletedCount } = await calls.run((options) => model.deleteOne({ _id: id }, options).exec());
+      return deletedCount === 1;
+    },
+    list: (page) => readPage(page),
+  };
+}
+
+/** An upsert that changes nothing where the id is taken: unlike a bulk insert it tells which index refused it. */
+async function create(model: Model<AccountRow>, calls: Calls, account: Account): Promise<void> {
+  const change = { $setOnInsert: fieldsOf(account) };
+  try {
+    const { upsertedCount } = await calls.run((options) =>
+      model.updateOne({ _id: account.id }, change, { ...options, upsert: true }).exec(),
+    );
+    if (upsertedCount === 0) throw conflict(null, account);
+  } catch (error) {
+    throw isDuplicateKey(error) ? conflict(error, account) : error;
+  }
+}
+
+async function replace(model: Model<AccountRow>, calls: Calls, account: Account): Promise<boolean> {
+  const previous = { _id: account.id, version: account.version - 1 };
+  try {
+    const { modifiedCount } = await calls.run((options) =>
+      model.updateOne(previous, { $set: fieldsOf(account) }, options).exec(),
+    );
+    return modifiedCount === 1;
+  } catch (error) {
+    throw isDuplicateKey(error) ? conflict(error, account) : error;
+  }
+}
+
+const fieldsOf = (account: Account): Omit<AccountRow, '_id'> => ({
+  username: account.username,
+  emailKey: account.emailKey,
+  version: account.version,
+  record: JSON.stringify(account),
+});
+
+function toAccount(row: AccountRow): Account {
+  return JSON.parse(row.record) as Account; // written by fieldsOf()
+}
+
+function conflict(error: unknown, { id, username, email }: Account): AppError {
+  const field = takenField(error);
+  if (field === 'username') return taken('username', `The username "${username}" is taken.`);
+  if (field === 'emailKey') return taken('email', `Another account has the address "${email}".`);
+  return new AppError('conflict', `An account with the id "${id}" exists already.`);
+}
+
+const taken = (path: string, message: string): AppError =>
+  new AppError('conflict', message, { errors: [{ path, message }] });
+
+/** The engine's error for a taken key has the key of the index: `{ username: 1 }`. */
+function takenField(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('keyPattern' in error)) return undefined;
+  return Object.keys(error.keyPattern ?? {})[0];
+}

@@ -30,6 +30,11 @@ export default tseslint.config(
     },
   },
   {
+    // A table with an entry for each setting: split, it would be two places to look.
+    files: ['src/config/settings.ts'],
+    rules: { 'max-lines': 'off' },
+  },
+  {
     files: ['src/main.ts', 'src/cli/**', 'test/**', 'bench/**'],
     rules: { 'no-restricted-globals': 'off' },
   },

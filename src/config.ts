@@ -46,7 +46,22 @@ export interface Config {
   readonly debug: boolean;
   readonly keysFolder: string;
   readonly varFolder: string;
-  readonly tokens: { readonly accessTokenLifetimeSeconds: number; readonly jwksMaxAgeSeconds: number };
+  readonly tokens: {
+    readonly accessTokenLifetimeSeconds: number;
+    readonly jwksMaxAgeSeconds: number;
+    readonly refreshTokenIdleSeconds: number;
+    /** Of a refresh token and all its successors. */
+    readonly refreshTokenAbsoluteSeconds: number;
+    /** 0: a refresh token that comes twice is always a replay. */
+    readonly refreshRetryWindowSeconds: number;
+  };
+  readonly sessions: { readonly idleSeconds: number; readonly rememberedSeconds: number };
+  /** Whether people may make accounts for themselves. */
+  readonly registration: boolean;
+  /** An address, or a name and the address in angle brackets. */
+  readonly mail: { readonly from: string };
+  /** The accent is `#rrggbb`, readable on white. */
+  readonly brand: { readonly name: string; readonly accent: string };
   readonly vpn: {
     readonly audience: string;
     readonly tokenLifetimeSeconds: number;

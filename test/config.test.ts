@@ -29,7 +29,17 @@ describe('where a value comes from', () => {
       debug: false,
       keysFolder: path.join(cwd, 'keys'),
       varFolder: path.join(cwd, 'var'),
-      tokens: { accessTokenLifetimeSeconds: 3600, jwksMaxAgeSeconds: 300 },
+      tokens: {
+        accessTokenLifetimeSeconds: 3600,
+        jwksMaxAgeSeconds: 300,
+        refreshTokenIdleSeconds: 1_209_600,
+        refreshTokenAbsoluteSeconds: 2_592_000,
+        refreshRetryWindowSeconds: 10,
+      },
+      sessions: { idleSeconds: 86_400, rememberedSeconds: 2_592_000 },
+      registration: true,
+      mail: { from: 'Portcullis <no-reply@localhost>' },
+      brand: { name: 'Portcullis', accent: '#2f5fd0' },
       vpn: {
         audience: 'vpn-node',
         tokenLifetimeSeconds: 3600,
@@ -112,6 +122,17 @@ describe('what follows from other settings', () => {
     expect(issuerOf('HTTPS://Auth.Example.com:443')).toBe('https://auth.example.com');
   });
 
+  test('the sender of mails follows the brand and the host of the issuer', () => {
+    const senderOf = (env: object) => load({ env: { ...PRODUCTION, ...env } }).config.mail.from;
+    expect(senderOf({ BRAND_NAME: 'Example' })).toBe('Example <no-reply@auth.example.com>');
+    expect(senderOf({ BRAND_NAME: 'A, B; C: D' })).toBe('no-reply@auth.example.com');
+    expect(senderOf({ ISSUER: 'https://192.0.2.1' })).toBe('Portcullis <no-reply@localhost>');
+    expect(senderOf({ MAIL_FROM: 'Zoë O’Neil <accounts@example.com>' })).toBe(
+      'Zoë O’Neil <accounts@example.com>',
+    );
+    expect(senderOf({ MAIL_FROM: 'accounts@example.com' })).toBe('accounts@example.com');
+  });
+
   test('off turns metrics off', () => {
     const { config } = load({ env: { ...STRONG, METRICS_ADDRESS: 'off' } });
     expect(config.metricsAddress).toBeNull();
@@ -171,6 +192,21 @@ describe('values that are refused', () => {
     ['KEYS_DIR', ['a\u0000b'], 'the path of a folder'],
     ['ACCESS_TOKEN_LIFETIME', ['59', '86401', '1h'], 'a whole number of seconds from 60 to 86400'],
     ['JWKS_MAX_AGE', ['29', '86401'], 'a whole number of seconds from 30 to 86400'],
+    ['REFRESH_TOKEN_IDLE', ['59', '31536001', '14d'], 'a whole number of seconds from 60 to 31536000'],
+    ['REFRESH_TOKEN_ABSOLUTE', ['59', '31536001'], 'a whole number of seconds from 60 to 31536000'],
+    ['REFRESH_RETRY_WINDOW', ['-1', '61'], 'a whole number of seconds from 0 to 60'],
+    ['SESSION_IDLE', ['59', '31536001'], 'a whole number of seconds from 60 to 31536000'],
+    ['SESSION_REMEMBERED', ['59', '31536001'], 'a whole number of seconds from 60 to 31536000'],
+    ['REFRESH_TOKEN_ABSOLUTE', ['86400'], 'at least REFRESH_TOKEN_IDLE'],
+    ['SESSION_REMEMBERED', ['3600'], 'at least SESSION_IDLE'],
+    ['REGISTRATION', ['maybe', 'invited'], 'on or off'],
+    [
+      'MAIL_FROM',
+      ['nobody', 'a@b@c', 'A <a@b.c>, B <b@b.c>', 'a@b.c\nBcc: x@y.z', 'A\tB <a@b.c>', '<a@b.c>', 'a@b c'],
+      'an address, or a name',
+    ],
+    ['BRAND_NAME', ['x'.repeat(41), '<b>', 'a\u0007b'], '1 to 40 characters'],
+    ['BRAND_ACCENT', ['blue', '#25d', '#12345g', '#ffcc00', '#ffffff', '#777777'], '4.5:1 to white'],
     ['VPN_AUDIENCE', ['vpn node', 'é'], 'printable ASCII'],
     ['VPN_AUDIENCE', ['portcullis', 'http://localhost:8011'], 'an audience of its own'],
     ['METRICS_ADDRESS', ['127.0.0.1:8011'], 'a port of its own'],

@@ -7,7 +7,7 @@ import type { ConfigFault } from './faults.ts';
 import { settingFault } from './refusals.ts';
 import type { Sources } from './resolve.ts';
 import type { Env } from './secret-sources.ts';
-import { isOurDebug } from './settings.ts';
+import { isOurDebug, nameOf } from './settings.ts';
 import { isLoopbackHost } from './values.ts';
 
 // The audience of this server's own API: a VPN JWT must never be taken for one of its tokens.
@@ -27,7 +27,28 @@ export function conflicts(config: Config, sources: Sources): readonly ConfigFaul
     const remedy = 'Choose another port, or set METRICS_ADDRESS=off.';
     faults.push(settingFault('metricsAddress', sources.metricsAddress, found, 'a port of its own', remedy));
   }
-  return faults;
+  return [...faults, ...lifetimeConflicts(config, sources)];
+}
+
+/** An end that comes before the idle one would make the idle one mean nothing. */
+function lifetimeConflicts({ tokens, sessions }: Config, sources: Sources): readonly ConfigFault[] {
+  const pairs = [
+    {
+      short: ['refreshTokenIdleSeconds', tokens.refreshTokenIdleSeconds],
+      long: ['refreshTokenAbsoluteSeconds', tokens.refreshTokenAbsoluteSeconds],
+    },
+    {
+      short: ['sessionIdleSeconds', sessions.idleSeconds],
+      long: ['sessionRememberedSeconds', sessions.rememberedSeconds],
+    },
+  ] as const;
+  return pairs
+    .filter(({ short, long }) => long[1] < short[1])
+    .map(({ short, long }) => {
+      const least = `at least ${nameOf(short[0])}, which is ${short[1]}`;
+      const remedy = `Set ${nameOf(long[0])}=${short[1]}, for example, or lower ${nameOf(short[0])}.`;
+      return settingFault(long[0], sources[long[0]], `found ${long[1]}`, least, remedy);
+    });
 }
 
 /** What is allowed but may surprise. */

@@ -6,12 +6,15 @@
 import * as z from 'zod';
 
 import {
+  accentColour,
   addressOrOff,
   audience,
+  brandName,
   database,
   exactOrigins,
   folder,
   host,
+  mailFrom,
   onOff,
   origin,
   roles,
@@ -19,6 +22,7 @@ import {
 } from './values.ts';
 
 const DAY_SECONDS = 86_400;
+const YEAR_SECONDS = 365 * DAY_SECONDS;
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
 interface Setting<Schema extends z.ZodType, Default> {
@@ -204,6 +208,34 @@ export const SETTINGS = {
     about: 'Seconds that an opaque access token lives.',
     expected: seconds(60, DAY_SECONDS),
   }),
+  refreshTokenIdleSeconds: setting({
+    path: 'tokens.refresh_token_idle',
+    env: 'REFRESH_TOKEN_IDLE',
+    schema: wholeNumber(60, YEAR_SECONDS),
+    fromText: asNumber,
+    default: 14 * DAY_SECONDS,
+    about: 'Seconds after which a refresh token that nobody used ends.',
+    expected: seconds(60, YEAR_SECONDS),
+  }),
+  refreshTokenAbsoluteSeconds: setting({
+    path: 'tokens.refresh_token_absolute',
+    env: 'REFRESH_TOKEN_ABSOLUTE',
+    schema: wholeNumber(60, YEAR_SECONDS),
+    fromText: asNumber,
+    default: 30 * DAY_SECONDS,
+    about: 'Seconds after which a refresh token and all its successors end, however much they are used.',
+    expected: seconds(60, YEAR_SECONDS),
+  }),
+  refreshRetryWindowSeconds: setting({
+    path: 'tokens.refresh_retry_window',
+    env: 'REFRESH_RETRY_WINDOW',
+    schema: wholeNumber(0, 60),
+    fromText: asNumber,
+    default: 10,
+    about:
+      'Seconds in which a client whose answer was lost gets it again for the same refresh token; 0: none.',
+    expected: seconds(0, 60),
+  }),
   jwksMaxAgeSeconds: setting({
     path: 'tokens.jwks_max_age',
     env: 'JWKS_MAX_AGE',
@@ -213,6 +245,64 @@ export const SETTINGS = {
     about:
       'Seconds that relying parties may keep the JWKS; a new key waits longer than this before it signs.',
     expected: seconds(30, DAY_SECONDS),
+  }),
+  sessionIdleSeconds: setting({
+    path: 'sessions.idle',
+    env: 'SESSION_IDLE',
+    schema: wholeNumber(60, YEAR_SECONDS),
+    fromText: asNumber,
+    default: DAY_SECONDS,
+    about: 'Seconds after which a browser session that nobody used ends.',
+    expected: seconds(60, YEAR_SECONDS),
+  }),
+  sessionRememberedSeconds: setting({
+    path: 'sessions.remembered',
+    env: 'SESSION_REMEMBERED',
+    schema: wholeNumber(60, YEAR_SECONDS),
+    fromText: asNumber,
+    default: 30 * DAY_SECONDS,
+    about: 'The same for a person who asked to stay signed in.',
+    expected: seconds(60, YEAR_SECONDS),
+  }),
+  registration: setting({
+    path: 'registration',
+    env: 'REGISTRATION',
+    schema: onOff,
+    fromText: asSwitch,
+    default: 'on',
+    about: 'Whether people may make accounts for themselves: on or off.',
+    expected: 'on or off',
+  }),
+  mailFrom: setting({
+    path: 'mail.from',
+    env: 'MAIL_FROM',
+    schema: mailFrom,
+    fromText: asIs,
+    default: null,
+    about: 'The sender of mails; unset: the brand’s name, no-reply at the issuer’s host.',
+    expected: 'an address, or a name and the address in angle brackets',
+    example: '"Example <no-reply@example.com>"',
+  }),
+  brandName: setting({
+    path: 'brand.name',
+    env: 'BRAND_NAME',
+    schema: brandName,
+    fromText: asIs,
+    default: 'Portcullis',
+    about: 'What pages and mails call this server.',
+    expected: '1 to 40 characters, without < > " and control characters',
+    example: '"Example Accounts"',
+  }),
+  brandAccent: setting({
+    path: 'brand.accent',
+    env: 'BRAND_ACCENT',
+    schema: accentColour,
+    fromText: asIs,
+    default: '#2f5fd0',
+    about: 'The colour of buttons and links, #rrggbb; dark pages use a lighter one made from it.',
+    expected: 'a colour #rrggbb with a contrast of at least 4.5:1 to white (the darker the safer)',
+    // In quotes, since YAML reads # as the start of a comment.
+    example: '"#2f5fd0"',
   }),
   vpnAudience: setting({
     path: 'vpn.audience',

@@ -2,6 +2,7 @@
  * Settles the configuration without changing anything: reads every source, derives what was not given, and
  * gathers all faults and warnings. What it gives is complete also where there are faults, so that each is told.
  */
+import { isIP } from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -17,7 +18,7 @@ import { missingSecretFaults, readSecrets, weakSecretFaults } from './secrets.ts
 import type { GivenSecrets } from './secrets.ts';
 import { readSettingsFile } from './settings-file.ts';
 import type { SettingsFile } from './settings-file.ts';
-import { isLoopbackHost } from './values.ts';
+import { isLoopbackHost, mailFrom } from './values.ts';
 import type { Database } from './values.ts';
 
 const SHIPPED_FILE = fileURLToPath(new URL('../../config/portcullis.yaml', import.meta.url));
@@ -108,7 +109,17 @@ function toConfig({ values, issuerText }: Resolved, database: Database, cwd: str
     tokens: {
       accessTokenLifetimeSeconds: values.accessTokenLifetimeSeconds,
       jwksMaxAgeSeconds: values.jwksMaxAgeSeconds,
+      refreshTokenIdleSeconds: values.refreshTokenIdleSeconds,
+      refreshTokenAbsoluteSeconds: values.refreshTokenAbsoluteSeconds,
+      refreshRetryWindowSeconds: values.refreshRetryWindowSeconds,
     },
+    sessions: {
+      idleSeconds: values.sessionIdleSeconds,
+      rememberedSeconds: values.sessionRememberedSeconds,
+    },
+    registration: values.registration,
+    mail: { from: values.mailFrom ?? senderAt(issuer, values.brandName) },
+    brand: { name: values.brandName, accent: values.brandAccent },
     vpn: {
       audience: values.vpnAudience,
       tokenLifetimeSeconds: values.vpnTokenLifetimeSeconds,
@@ -121,6 +132,14 @@ function toConfig({ values, issuerText }: Resolved, database: Database, cwd: str
 function absolute(database: Database, cwd: string): Database {
   if (database.kind === 'mongodb') return database;
   return { kind: 'sqlite', path: path.resolve(cwd, database.path) };
+}
+
+/** Mail servers take no bare IP address for a domain. A name that a header would read as syntax is left out. */
+function senderAt(issuer: string, name: string): string {
+  const { hostname } = new URL(issuer);
+  const isNumeric = isIP(hostname) !== 0 || hostname.startsWith('[');
+  const sender = `${name} <no-reply@${isNumeric ? 'localhost' : hostname}>`;
+  return mailFrom.safeParse(sender).success ? sender : sender.slice(name.length + 2, -1);
 }
 
 /** Whether an issuer, also one that will be refused, is a loopback address; what has no host is not. */

@@ -5,6 +5,8 @@
 import { isIP } from 'node:net';
 import * as z from 'zod';
 
+import { LEAST_CONTRAST, WHITE, contrastOf } from '../colour.ts';
+
 const MAX_PORT = 65_535;
 const MAX_TEXT = 2_048;
 const MAX_ROLES = 32;
@@ -37,6 +39,11 @@ export function isLoopbackHost(hostname: string): boolean {
   return (
     hostname === 'localhost' || hostname === '[::1]' || (isIP(hostname) === 4 && hostname.startsWith('127.'))
   );
+}
+
+function isAddress(text: string): boolean {
+  const match = /^(?<local>[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64})@(?<host>.+)$/i.exec(text);
+  return isHost(match?.groups?.['host'] ?? '');
 }
 
 /** True where something can listen on it: a name, or an IP address without brackets. */
@@ -106,6 +113,25 @@ export const folder = z
   .min(1)
   .max(MAX_TEXT)
   .refine((text) => !hasControlCharacters(text));
+/** `local@host`, or `Name <local@host>`; nothing that could end the header or add a second sender. */
+export const mailFrom = z
+  .string()
+  .max(320)
+  .refine((text) =>
+    isAddress(/^[^<>"(),;:@\\]+ <(?<address>[^<>]+)>$/.exec(text)?.groups?.['address'] ?? text),
+  )
+  .refine((text) => !hasControlCharacters(text));
+export const brandName = z
+  .string()
+  .trim()
+  .regex(/^[^<>"]{1,40}$/u)
+  .refine((text) => !hasControlCharacters(text));
+/** White text stands on it, and it stands as text on white. */
+export const accentColour = z
+  .string()
+  .regex(/^#[0-9a-f]{6}$/i)
+  .transform((text) => text.toLowerCase())
+  .refine((colour) => contrastOf(colour, WHITE) >= LEAST_CONTRAST);
 export const audience = z.string().regex(/^[\x21-\x7e]{1,255}$/);
 export const roles = z
   .record(z.string().regex(/^[a-z][a-z0-9_-]{0,31}$/), wholeNumber(1, 1_000))

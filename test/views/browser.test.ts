@@ -1,0 +1,130 @@
+// The pages in a real Chromium: accessible in light, dark and on a phone, nothing cut off, large enough to touch.
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+
+import { AxeBuilder } from '@axe-core/playwright';
+import type { Page } from 'playwright-core';
+
+import { describeInBrowser } from '../support/browser.ts';
+import { LANGUAGES, PAGES, servePages } from './pages.ts';
+import type { PageServer } from './pages.ts';
+
+const TIMEOUT_MS = 240_000;
+const SETTINGS = [
+  { name: 'light', colorScheme: 'light', width: 1_200 },
+  { name: 'dark', colorScheme: 'dark', width: 1_200 },
+  { name: 'a phone', colorScheme: 'light', width: 390 },
+] as const;
+/** The least that WCAG 2.2 takes is 24; ours is 44. A link inside a sentence is as high as its line. */
+const LEAST_TARGET = 44;
+
+describeInBrowser('the pages in a browser', (browser) => {
+  let server: PageServer;
+  beforeAll(async () => {
+    server = await servePages();
+  });
+  afterAll(() => server.stop());
+
+  /** Serious faults of a page, each in a line. */
+  const faultsOf = async (page: Page): Promise<readonly string[]> => {
+    const { violations } = await new AxeBuilder({ page }).analyze();
+    return violations
+      .filter(({ impact }) => impact === 'serious' || impact === 'critical' || impact === 'moderate')
+      .flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`));
+  };
+
+  test.each(SETTINGS)(
+    'have nothing to object to, $name',
+    async ({ colorScheme, width }) => {
+      const context = await browser().newContext({ colorScheme, viewport: { width, height: 820 } });
+      const page = await context.newPage();
+      const found: Record<string, unknown> = {};
+      for (const name of Object.keys(PAGES)) {
+        const answer = await page.goto(`${server.url}/${name}`);
+        expect(answer?.status()).toBe(200);
+        const faults = [...(await faultsOf(page)), ...(await layoutFaultsOf(page))];
+        if (faults.length > 0) found[name] = faults;
+      }
+      await context.close();
+      expect(found).toEqual({});
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'fit a narrow phone and a tablet in both languages',
+    async () => {
+      const found: Record<string, unknown> = {};
+      for (const width of [320, 800]) {
+        const context = await browser().newContext({ viewport: { width, height: 700 } });
+        const page = await context.newPage();
+        for (const name of Object.keys(PAGES)) {
+          for (const locale of LANGUAGES) {
+            await page.goto(`${server.url}/${name}?ui_locales=${locale}`);
+            const faults = await layoutFaultsOf(page);
+            if (faults.length > 0) found[`${name} ${locale} ${width}`] = faults;
+          }
+        }
+        await context.close();
+      }
+      expect(found).toEqual({});
+    },
+    TIMEOUT_MS,
+  );
+
+  test('run without any complaint of the browser, policy included', async () => {
+    const context = await browser().newContext();
+    const page = await context.newPage();
+    const complaints: string[] = [];
+    page.on('console', (message) => complaints.push(message.text()));
+    page.on('pageerror', (error) => complaints.push(error.message));
+    for (const name of Object.keys(PAGES)) await page.goto(`${server.url}/${name}`);
+    await context.close();
+    expect(complaints.filter((text) => !text.includes('favicon'))).toEqual([]);
+  });
+
+  test('the sidebar is a menu on a phone, opened and closed without a script', async () => {
+    const context = await browser().newContext({ viewport: { width: 390, height: 820 }, javaScriptEnabled: true });
+    const page = await context.newPage();
+    await page.goto(`${server.url}/account-sessions`);
+    const link = page.getByRole('link', { name: 'Applications' });
+    expect(await link.isVisible()).toBe(false);
+    await page.getByRole('button', { name: 'Menu' }).click();
+    expect(await link.isVisible()).toBe(true);
+    expect(await faultsOf(page)).toEqual([]);
+    await page.keyboard.press('Escape');
+    expect(await link.isVisible()).toBe(false);
+    await page.setViewportSize({ width: 1_200, height: 820 });
+    expect(await link.isVisible()).toBe(true);
+    await context.close();
+  });
+
+  test('the buttons of the engine’s forms send them', async () => {
+    const context = await browser().newContext();
+    const page = await context.newPage();
+    await page.goto(`${server.url}/device-confirm`);
+    const sent = page.waitForRequest((request) => request.method() === 'POST');
+    await page.getByRole('button', { name: 'No, stop' }).click();
+    expect((await sent).postData()).toBe('xsrf=4f&abort=yes');
+    await context.close();
+  });
+});
+
+/** What is cut off at the side, and what is too small to touch. */
+const layoutFaultsOf = (page: Page): Promise<readonly string[]> => page.evaluate<readonly string[]>(MEASURE);
+
+/** Runs in the page, whose types are not those of Node. */
+const MEASURE = `(() => {
+  const faults = [];
+  const { scrollWidth, clientWidth } = document.documentElement;
+  if (scrollWidth > clientWidth) faults.push('wider than the window by ' + (scrollWidth - clientWidth));
+  const targets = document.querySelectorAll(
+    'button, input:not([type=hidden], [hidden]), label.check, nav a, .links a',
+  );
+  for (const target of targets) {
+    const { width, height } = (target.closest('label') ?? target).getBoundingClientRect();
+    if (width > 0 && height > 0 && height < ${LEAST_TARGET - 0.5}) faults.push(height + ' high: ' + target.outerHTML);
+    if (target.tagName === 'BUTTON' && target.scrollWidth > target.clientWidth + 1)
+      faults.push('cut off: ' + target.outerHTML);
+  }
+  return faults;
+})()`;

@@ -6,7 +6,9 @@
 /** Code → HTTP status and the OAuth 2 `error` value (RFC 6749 5.2, RFC 6750 3.1, RFC 7662). */
 export const ERROR_TABLE = {
   invalid_request: { status: 400, oauth: 'invalid_request' },
+  unauthenticated: { status: 401, oauth: 'invalid_token' },
   invalid_token: { status: 401, oauth: 'invalid_token' },
+  forbidden: { status: 403, oauth: 'access_denied' },
   insufficient_scope: { status: 403, oauth: 'insufficient_scope' },
   unauthorized_client: { status: 403, oauth: 'unauthorized_client' },
   not_found: { status: 404, oauth: 'invalid_request' },
@@ -15,7 +17,9 @@ export const ERROR_TABLE = {
   payload_too_large: { status: 413, oauth: 'invalid_request' },
   unsupported_media_type: { status: 415, oauth: 'invalid_request' },
   misdirected_request: { status: 421, oauth: 'invalid_request' },
+  account_locked: { status: 423, oauth: 'access_denied' },
   too_many_requests: { status: 429, oauth: 'temporarily_unavailable' },
+  overloaded: { status: 503, oauth: 'temporarily_unavailable' },
   store_unavailable: { status: 503, oauth: 'temporarily_unavailable' },
 } as const;
 

@@ -2,6 +2,7 @@
  * What happens here that somebody may ask about later: one function an event, each a log line and a counter.
  * Their arguments are all that is recorded, so no secret is among them.
  */
+import type { AccountEvents } from './accounts/events.ts';
 import type { Logger, Metrics } from './observability.ts';
 
 interface ForRequest {
@@ -38,6 +39,10 @@ export function createEvents({ logger, metrics }: EventsOptions) {
     ): void => record('info', 'protocol_refused', details),
     vpnTokenRefused: (details: Refusal & { reason: string }): void =>
       record('info', 'vpn_token_refused', details),
+    ...accountEvents(record),
+    mailSent: (details: { template: string; link?: string }): void => record('info', 'mail_sent', details),
+    mailFailed: (details: { template: string; cause: string }): void =>
+      record('warn', 'mail_failed', details),
     keysChanged: (details: { kids: readonly string[] }): void => record('info', 'keys_changed', details),
     storeLost: (details: { cause: string }): void => record('warn', 'store_lost', details),
     serverFailed: ({ requestId, error }: ForRequest & { error: unknown }): void => {
@@ -46,3 +51,16 @@ export function createEvents({ logger, metrics }: EventsOptions) {
     },
   };
 }
+
+type RecordEvent = (level: 'info' | 'warn', event: string, details: object) => void;
+
+const accountEvents = (record: RecordEvent): AccountEvents => ({
+  signedIn: (details) => record('info', 'signed_in', details),
+  signInRefused: (details) => record('info', 'sign_in_refused', details),
+  accountLocked: (details) => record('warn', 'account_locked', details),
+  accountRegistered: (details) => record('info', 'account_registered', details),
+  passwordChanged: (details) => record('info', 'password_changed', details),
+  emailChanged: (details) => record('info', 'email_changed', details),
+  accountStatusChanged: (details) => record('warn', 'account_status_changed', details),
+  accountDeleted: (details) => record('warn', 'account_deleted', details),
+});

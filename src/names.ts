@@ -21,6 +21,8 @@ export interface NameSide {
   isReserved(name: string): boolean;
   /** True where the other side has, or had, the name. */
   isTaken(name: string): Promise<boolean>;
+  /** True where this side claimed the name before. */
+  isOwn(name: string): Promise<boolean>;
   /** Takes the name for this side for ever; false where the other side was first. */
   claim(name: string): Promise<boolean>;
 }
@@ -32,5 +34,6 @@ export const createNameSide = (names: NameStore, kind: NameKind, reserved: reado
     const holder = await names.find(foldName(name));
     return holder !== null && holder !== kind;
   },
+  isOwn: async (name) => (await names.find(foldName(name))) === kind,
   claim: async (name) => (await names.claim(foldName(name), kind)) === kind,
 });

@@ -9,6 +9,7 @@ import type { InputFault } from '../errors.ts';
 export const MAX_BODY_BYTES = 56 * 1024;
 const MAX_DEPTH = 32;
 const MAX_VALUES = 1_000;
+const MAX_FIELDS = 30;
 
 /** Form posts to the protocol: 415 for another kind or an encoding, 413 for too much. */
 export function assertFormBody(ctx: Context): void {
@@ -33,7 +34,28 @@ export async function readJsonBody<T>(ctx: Context, schema: ZodType<T>): Promise
   if (!ctx.is('application/json')) {
     throw new AppError('unsupported_media_type', 'Send the body as application/json, or none.');
   }
-  const parsed = schema.safeParse(parseBounded(text));
+  return checked(schema, parseBounded(text));
+}
+
+/**
+ * Reads a posted form against a strict schema of strings; throws 400 with each fault, 413 and 415. A parameter
+ * that comes twice is refused: two readers could each take another one (RFC 6749 3.1).
+ */
+export async function readForm<T>(ctx: Context, schema: ZodType<T>): Promise<T> {
+  assertFormBody(ctx);
+  const fields = new Map<string, string>();
+  for (const [name, value] of new URLSearchParams(await readText(ctx))) {
+    if (fields.has(name))
+      throw new AppError('invalid_request', `The form has the field "${name.slice(0, 60)}" twice.`);
+    if (fields.size === MAX_FIELDS)
+      throw new AppError('invalid_request', `A form has at most ${MAX_FIELDS} fields.`);
+    fields.set(name, value);
+  }
+  return checked(schema, Object.fromEntries(fields));
+}
+
+function checked<T>(schema: ZodType<T>, value: unknown): T {
+  const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.map(toFault);
   const [first] = faults;
@@ -58,7 +80,8 @@ function assertPlainAndBounded(ctx: Context): void {
 const tooLarge = (): AppError =>
   new AppError('payload_too_large', `A body has at most ${MAX_BODY_BYTES} bytes here.`);
 
-async function readText(ctx: Context): Promise<string> {
+/** The whole of a bounded body, as UTF-8. */
+export async function readText(ctx: Context): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of readable(ctx)) {

@@ -1,0 +1,30 @@
+/** Changing an account by compare-and-set: what another one changed meanwhile is read again, never overwritten. */
+import { AppError } from '../errors.ts';
+import type { Account, AccountStore } from '../storage/port.ts';
+
+// Each lost race means that another change was made, so a handful suffices for all that is not an attack.
+const MAX_ATTEMPTS = 10;
+
+export interface ChangeOptions {
+  readonly accounts: Pick<AccountStore, 'find' | 'replace'>;
+  readonly now: () => number;
+}
+
+/**
+ * Replaces the account by what `edit` makes of it, which is asked again where somebody was quicker. Null from `edit`
+ * gives up; null where the account is gone. Throws AppError('conflict') for an address that another one has.
+ */
+export async function changeAccount(
+  accountId: string,
+  edit: (account: Account) => Account | null,
+  { accounts, now }: ChangeOptions,
+): Promise<Account | null> {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+    const current = await accounts.find(accountId);
+    const edited = current && edit(current);
+    if (current === null || edited === null) return null;
+    const next = { ...edited, version: current.version + 1, updatedAt: now() };
+    if (await accounts.replace(next)) return next;
+  }
+  throw new AppError('conflict', 'This account kept changing: try again.');
+}

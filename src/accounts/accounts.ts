@@ -1,0 +1,158 @@
+/**
+ * Accounts: how they come, what is said of them, and how they end. What a person does with their own password and
+ * address is in `credentials.ts`, what mailed links do in `recovery.ts`, signing in in `sign-in.ts`.
+ */
+import { AppError } from '../errors.ts';
+import type { Account, AccountStatus, AccountStore, OneTimeTokenStore } from '../storage/port.ts';
+import { changeAccount } from './account-changes.ts';
+import { foldLogin, parseEmail, parseFullName } from './identity.ts';
+import type { FieldFault } from './identity.ts';
+import { isReused, withPassword } from './password-history.ts';
+import { judgePassword } from './password-policy.ts';
+import { createRegistration, passwordFault, tombstone } from './registration.ts';
+import type { RegistrationOptions } from './registration.ts';
+
+export interface AccountsOptions extends RegistrationOptions {
+  readonly oneTimeTokens: Pick<OneTimeTokenStore, 'revokeAccount'>;
+  /** Ends every session, grant and token of the account. */
+  readonly revokeEverything: (accountId: string) => Promise<void>;
+}
+
+/** All that is said of a person here, and nothing that signs them in. */
+export type AccountExport = Omit<Account, 'passwordHash' | 'passwordHistory' | 'emailKey' | 'version'>;
+
+export type Accounts = ReturnType<typeof createAccounts>;
+
+/** Makes the slice. What changes an account throws `not_found` where it is gone. */
+export function createAccounts(options: AccountsOptions) {
+  const { accounts } = options;
+
+  const change = async (accountId: string, edit: (account: Account) => Account): Promise<Account> => {
+    const changed = await changeAccount(accountId, edit, options);
+    if (changed === null) throw gone();
+    return changed;
+  };
+
+  return {
+    ...createRegistration(options),
+    find: accounts.find,
+    list: accounts.list,
+    findByLogin: (login: string) => findByLogin(accounts, login),
+    /** A full name as it was typed; null, or nothing but spaces, for none. Throws `invalid_request`. */
+    setFullName: async (accountId: string, typed: string | null): Promise<Account> => {
+      const fullName = valueOf(parseFullName(typed));
+      return change(accountId, (account) => ({ ...account, fullName }));
+    },
+    /** By an administrator: nobody is asked, and earlier links to the old address are void. Throws `conflict`. */
+    setEmail: async (accountId: string, typed: string, isEmailVerified: boolean): Promise<Account> => {
+      const address = valueOf(parseEmail(typed));
+      const account = await change(accountId, (current) => ({ ...current, ...address, isEmailVerified }));
+      await options.oneTimeTokens.revokeAccount(accountId);
+      options.events.emailChanged({ accountId });
+      return account;
+    },
+    /** Audience → role, in the place of all that there were; the caller knows which roles an audience has. */
+    setRoles: (accountId: string, roles: Readonly<Record<string, string>>): Promise<Account> =>
+      change(accountId, (account) => ({ ...account, roles: { ...roles } })),
+    setStatus: (accountId: string, status: AccountStatus): Promise<Account> =>
+      setStatus(accountId, status, change, options),
+    setPassword: (accountId: string, password: string): Promise<Account> =>
+      setPassword(accountId, password, change, options),
+    remove: (accountId: string): Promise<void> => remove(accountId, options),
+    exportData: async (accountId: string): Promise<AccountExport> => {
+      const account = await accounts.find(accountId);
+      if (account === null) throw gone();
+      return toExport(account);
+    },
+  };
+}
+
+type Change = (accountId: string, edit: (account: Account) => Account) => Promise<Account>;
+
+/** An account by its username or its address, in any spelling; the names of both hold an @ or they do not. */
+export async function findByLogin(
+  accounts: Pick<AccountStore, 'findByUsername' | 'findByEmail'>,
+  login: string,
+): Promise<Account | null> {
+  const folded = foldLogin(login);
+  if (folded === null) return null;
+  return folded.includes('@') ? accounts.findByEmail(folded) : accounts.findByUsername(folded);
+}
+
+/** Disabling ends all that the account has, also where an earlier attempt failed in between. */
+async function setStatus(
+  accountId: string,
+  status: AccountStatus,
+  change: Change,
+  { revokeEverything, oneTimeTokens, events }: AccountsOptions,
+): Promise<Account> {
+  const account = await change(accountId, (current) => ({ ...current, status }));
+  if (status === 'disabled') {
+    await revokeEverything(accountId);
+    await oneTimeTokens.revokeAccount(accountId);
+  }
+  events.accountStatusChanged({ accountId, status });
+  return account;
+}
+
+/** By an administrator, by the same rules as for everybody. Every session ends. Throws `invalid_request`. */
+async function setPassword(
+  accountId: string,
+  password: string,
+  change: Change,
+  { accounts, hasher, product, revokeEverything, oneTimeTokens, events, now }: AccountsOptions,
+): Promise<Account> {
+  const current = await accounts.find(accountId);
+  if (current === null) throw gone();
+  const { username, email } = current;
+  const fault = judgePassword(password, { username, email, product });
+  if (fault !== null) throw invalid(passwordFault(fault));
+  if (await isReused(hasher, current, password, null)) throw invalid(passwordFault('password_reused'));
+  const passwordHash = await hasher.hash(password);
+  const changed = await change(accountId, (account) => withPassword(account, passwordHash, now()));
+  await revokeEverything(accountId);
+  await oneTimeTokens.revokeAccount(accountId);
+  events.passwordChanged({ accountId, by: 'administrator' });
+  return changed;
+}
+
+/**
+ * Deletes all but the name, which nobody is called again. Marked first, so that no moment lets another have it;
+ * what it still has is revoked also where an earlier deletion failed in between.
+ */
+async function remove(
+  accountId: string,
+  { accounts, names, revokeEverything, oneTimeTokens, events }: AccountsOptions,
+): Promise<void> {
+  const account = await accounts.find(accountId);
+  if (account !== null) await names.claim(tombstone(account.username));
+  const wasThere = await accounts.delete(accountId);
+  await revokeEverything(accountId);
+  await oneTimeTokens.revokeAccount(accountId);
+  if (!wasThere) throw gone();
+  events.accountDeleted({ accountId });
+}
+
+/** An allow-list: what is added to an account later is not told before somebody decided so. */
+const toExport = (account: Account): AccountExport => ({
+  id: account.id,
+  username: account.username,
+  email: account.email,
+  isEmailVerified: account.isEmailVerified,
+  fullName: account.fullName,
+  passwordChangedAt: account.passwordChangedAt,
+  roles: account.roles,
+  status: account.status,
+  createdAt: account.createdAt,
+  updatedAt: account.updatedAt,
+});
+
+function valueOf<T>(parsed: { ok: true; value: T } | { ok: false; fault: FieldFault }): T {
+  if (parsed.ok) return parsed.value;
+  throw invalid(parsed.fault);
+}
+
+const invalid = (fault: FieldFault): AppError =>
+  new AppError('invalid_request', `${fault.path}: ${fault.message}`, { errors: [fault] });
+
+const gone = (): AppError => new AppError('not_found', 'There is no such account.');

@@ -1,0 +1,160 @@
+/**
+ * What a signed-in person does with their own password and address. Both need the present password, which counts as
+ * a guess: a session that was stolen is no way around the lockout.
+ */
+import type { Locale } from '../i18n/locale.ts';
+import type { Mailer } from '../mail/mailer.ts';
+import type { Account, AccountStore, OneTimeTokenStore } from '../storage/port.ts';
+import { changeAccount } from './account-changes.ts';
+import type { AccountEvents } from './events.ts';
+import { parseEmail } from './identity.ts';
+import type { FieldFault } from './identity.ts';
+import { accountSubject, deviceSubject } from './lockout.ts';
+import type { Lockout } from './lockout.ts';
+import { createMailedLinks } from './mailed-links.ts';
+import { guessPassword } from './password-guess.ts';
+import { isReused, isSamePassword, withPassword } from './password-history.ts';
+import { judgePassword } from './password-policy.ts';
+import type { PasswordHasher } from './passwords.ts';
+import { passwordFault } from './registration.ts';
+
+export interface CredentialsOptions {
+  readonly accounts: Pick<AccountStore, 'find' | 'findByEmail' | 'replace'>;
+  readonly oneTimeTokens: OneTimeTokenStore;
+  readonly hasher: PasswordHasher;
+  readonly lockout: Lockout;
+  /** Ends the account's sessions and what they got; all but one where that is given. */
+  readonly endSessions: (accountId: string, exceptSessionUid: string | null) => Promise<void>;
+  readonly mailer: Pick<Mailer, 'send'>;
+  readonly issuer: string;
+  readonly product: string;
+  readonly events: AccountEvents;
+  readonly now: () => number;
+}
+
+/** Who asks, and from where. */
+export interface Confirmation {
+  readonly accountId: string;
+  readonly currentPassword: string;
+  /** The id of a device that this account signed in on before; null for a stranger's. */
+  readonly device: string | null;
+  readonly ip: string;
+  readonly locale: Locale;
+}
+
+export interface PasswordChange extends Confirmation {
+  readonly newPassword: string;
+  /** The session that goes on: the one that asks; null for none. */
+  readonly exceptSessionUid: string | null;
+}
+
+export interface EmailChange extends Confirmation {
+  readonly newEmail: string;
+}
+
+/** `refused`: the account is gone or disabled. */
+export type ConfirmationRefusal =
+  | { readonly ok: false; readonly reason: 'refused' | 'wrong_password' }
+  | { readonly ok: false; readonly reason: 'locked'; readonly untilAt: number };
+
+export type ChangeOutcome =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly reason: 'invalid'; readonly errors: readonly FieldFault[] }
+  | ConfirmationRefusal;
+
+export type Credentials = ReturnType<typeof createCredentials>;
+
+/** Makes them. Each throws `overloaded` where too many wait, `invalid_request` for a password that is too long. */
+export const createCredentials = (options: CredentialsOptions) => ({
+  /** Asks for the password again, before something that cannot be undone. */
+  confirm: async (
+    confirmation: Confirmation,
+  ): Promise<{ readonly ok: true; readonly account: Account } | ConfirmationRefusal> =>
+    confirm(confirmation, options),
+  changePassword: async (change: PasswordChange): Promise<ChangeOutcome> => changePassword(change, options),
+  /** Mails a link to the new address: the old one stays until it is followed (see recovery.verifyEmail). */
+  changeEmail: async (change: EmailChange): Promise<ChangeOutcome> => changeEmail(change, options),
+});
+
+async function confirm(
+  { accountId, currentPassword, device, ip, locale }: Confirmation,
+  options: CredentialsOptions,
+): Promise<{ ok: true; account: Account } | ConfirmationRefusal> {
+  const account = await options.accounts.find(accountId);
+  if (account?.status !== 'active') return { ok: false, reason: 'refused' };
+  const subject = device === null ? accountSubject(accountId) : deviceSubject(accountId, device);
+  const guess = await guessPassword(
+    { subject, password: currentPassword, hash: account.passwordHash, isAllowed: true },
+    options,
+  );
+  if (guess.outcome === 'right') return { ok: true, account };
+  if (guess.outcome === 'locked') return { ok: false, reason: 'locked', untilAt: guess.untilAt };
+  if (guess.lockedNow) {
+    options.events.accountLocked({ accountId, ip });
+    if (device === null) tell(account, { template: 'account-locked', ip, locale }, options);
+  }
+  return { ok: false, reason: 'wrong_password' };
+}
+
+/** Of several changes at once that know the same password one is made; for the others it is the password no more. */
+async function changePassword(change: PasswordChange, options: CredentialsOptions): Promise<ChangeOutcome> {
+  const { accountId, currentPassword, newPassword, exceptSessionUid, ip, locale } = change;
+  const { hasher, product, now, events } = options;
+  const confirmed = await confirm(change, options);
+  if (!confirmed.ok) return confirmed;
+  const { account } = confirmed;
+  const { username, email } = account;
+  const fault =
+    judgePassword(newPassword, { username, email, product }) ??
+    ((await isReused(hasher, account, newPassword, currentPassword)) ? 'password_reused' : null);
+  if (fault !== null) {
+    return { ok: false, reason: 'invalid', errors: [{ ...passwordFault(fault), path: 'new_password' }] };
+  }
+  const passwordHash = await hasher.hash(newPassword);
+  const changed = await changeAccount(
+    accountId,
+    (latest) => (isSamePassword(latest, account) ? withPassword(latest, passwordHash, now()) : null),
+    options,
+  );
+  if (changed === null) return { ok: false, reason: 'wrong_password' };
+  await options.endSessions(accountId, exceptSessionUid);
+  await options.oneTimeTokens.revokeAccount(accountId); // a link that somebody else asked for would undo it
+  events.passwordChanged({ accountId, by: 'change' });
+  tell(changed, { template: 'changed-password', ip, locale }, options);
+  return { ok: true };
+}
+
+/** Whether the address is another account's is told to whoever reads its mails, and to nobody else. */
+async function changeEmail(change: EmailChange, options: CredentialsOptions): Promise<ChangeOutcome> {
+  const address = parseEmail(change.newEmail);
+  if (!address.ok) return { ok: false, reason: 'invalid', errors: [address.fault] };
+  const confirmed = await confirm(change, options);
+  if (!confirmed.ok) return confirmed;
+  const { account } = confirmed;
+  const { email, emailKey } = address.value;
+  const holder = await options.accounts.findByEmail(emailKey);
+  const links = createMailedLinks(options);
+  const { locale } = change;
+  if (holder === null || holder.id === account.id) {
+    await links.send({ purpose: 'change-email', account, email, locale });
+  } else {
+    await links.pretend('change-email', account.id);
+    tell(holder, { template: 'already-registered', ip: change.ip, locale }, options);
+  }
+  return { ok: true };
+}
+
+interface Notice {
+  readonly template: 'account-locked' | 'changed-password' | 'already-registered';
+  readonly ip: string;
+  readonly locale: Locale;
+}
+
+const tell = (
+  { email, username }: Account,
+  { template, ip, locale }: Notice,
+  { mailer, now }: CredentialsOptions,
+): void => {
+  const when = new Date(now() * 1000).toISOString();
+  mailer.send({ to: email, locale, template, data: { username, when, ip } });
+};

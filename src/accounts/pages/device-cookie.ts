@@ -1,0 +1,41 @@
+/**
+ * The signed cookie by which a browser is known again: one for each account that signed in on it. Such a device has
+ * its own count of failures, so that strangers who guess cannot lock its owner out.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+
+import type { Context } from 'koa';
+
+import { createSeal } from '../../http/cookies.ts';
+import type { Cookies } from '../../http/cookies.ts';
+
+const LIFETIME_SECONDS = 180 * 86_400;
+const VALUE = /^([\w-]{22})\.([\w-]{43})$/;
+
+export interface DeviceCookie {
+  /** The id under which this browser is known for the account; null for a stranger. */
+  find(ctx: Context, accountId: string): string | null;
+  /** Makes this browser known for the account; gives its id. */
+  remember(ctx: Context, accountId: string): string;
+}
+
+export function createDeviceCookie(cookies: Cookies, secret: string): DeviceCookie {
+  const seal = createSeal(secret, 'device');
+  const find = (ctx: Context, accountId: string): string | null => {
+    const [, device = '', code = ''] = VALUE.exec(cookies.read(ctx, nameFor(accountId)) ?? '') ?? [];
+    return device !== '' && seal.matches(`${accountId} ${device}`, code) ? device : null;
+  };
+  return {
+    find,
+    remember: (ctx, accountId) => {
+      const device = find(ctx, accountId) ?? randomBytes(16).toString('base64url');
+      const value = `${device}.${seal.of(`${accountId} ${device}`)}`;
+      cookies.write(ctx, nameFor(accountId), value, LIFETIME_SECONDS);
+      return device;
+    },
+  };
+}
+
+/** The account is not told to whoever reads the cookie's name. */
+const nameFor = (accountId: string): string =>
+  `portcullis_device_${createHash('sha256').update(accountId).digest('base64url').slice(0, 12)}`;

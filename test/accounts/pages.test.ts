@@ -1,0 +1,305 @@
+/** The pages of a person's life with an application and without one, over HTTP, without JavaScript, on both stores. */
+import { describe, expect, test } from '@jest/globals';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+
+import { apply, form, json } from '../support/clients.ts';
+import { lastMail } from '../support/mail.ts';
+import { describeOnBothStores, useTestServer } from '../support/server.ts';
+import type { TestServer } from '../support/server.ts';
+import { createVisitor } from '../support/visitor.ts';
+import type { Page, Visitor } from '../support/visitor.ts';
+
+const REDIRECT_URI = 'https://app.example.com/callback';
+const PASSWORD = 'Tr0ub4dor&3x';
+
+describeOnBothStores('pages', (store) => {
+  const server = useTestServer(store);
+
+  describe('registration and a first sign-in', () => {
+    test('takes a new person to the application, which learns who it is', async () => {
+      const app = await createApp(server());
+      const visitor = createVisitor(server());
+      const person = newPerson();
+      const signIn = await visitor.open(app.authorizeUrl());
+      expect(signIn.html).toContain('Sign in');
+      const register = await visitor.open(`${signIn.path.replace('/sign-in', '')}/register`);
+      const consent = await visitor.send(register, person);
+      expect(consent.html).toContain(person.username);
+      const back = await visitor.send(consent, { decision: 'allow' });
+      const tokens = await app.redeem(server(), back);
+      expect(tokens).toMatchObject({ token_type: 'Bearer' });
+      const answer = await server().request('/userinfo', {
+        headers: { authorization: `Bearer ${String(tokens['access_token'])}` },
+      });
+      expect(await json(answer)).toMatchObject({
+        preferred_username: person.username,
+        email: person.email,
+        email_verified: false,
+      });
+    });
+
+    test('verifies the address by the mailed link, once', async () => {
+      const { visitor, person } = await registered(server());
+      const link = (await lastMail(server(), person.email, 'Confirm')).link;
+      const page = await visitor.open(link);
+      expect(await visitor.send(page, {})).toMatchObject({ status: 200 });
+      expect(await visitor.open(link)).toMatchObject({ status: 410 });
+      expect((await visitor.open('/account')).html).toContain('confirmed');
+    });
+
+    test('tells beside its field what is wrong, and keeps what was typed', async () => {
+      const visitor = createVisitor(server());
+      const page = await visitor.open('/account/register');
+      const again = await visitor.send(page, { username: 'x', email: 'no', password: 'short' });
+      expect(again.status).toBe(400);
+      for (const field of ['username', 'email', 'password'])
+        expect(again.html).toContain(`id="${field}-error"`);
+      expect(again.html).toContain('value="no"');
+      expect(again.html).not.toContain('short');
+    });
+
+    test('refuses a name and an address that are taken, in any case', async () => {
+      const { person } = await registered(server());
+      const visitor = createVisitor(server());
+      const page = await visitor.open('/account/register');
+      const other = newPerson();
+      expect(await visitor.send(page, { ...other, username: person.username.toUpperCase() })).toMatchObject({
+        status: 409,
+      });
+      expect(await visitor.send(page, { ...other, email: person.email.toUpperCase() })).toMatchObject({
+        status: 409,
+      });
+    });
+  });
+
+  describe('signing in', () => {
+    test('shows one page for a wrong password, an unknown name and a disabled account', async () => {
+      const { person } = await registered(server());
+      const pages = [];
+      for (const login of [person.username, `nobody-${randomUUID().slice(0, 8)}`]) {
+        const visitor = createVisitor(server());
+        const page = await visitor.open('/account');
+        const answer = await visitor.send(page, { login, password: 'Wrong-Passw0rd' });
+        expect(answer.status).toBe(401);
+        pages.push(answer.html.replaceAll(login, 'NAME').replaceAll(/name="csrf" value="[^"]*"/g, ''));
+      }
+      expect(pages[0]).toBe(pages[1]);
+    });
+
+    test('locks after five failures, under any of the names, and says until when', async () => {
+      const { person } = await registered(server());
+      const visitor = createVisitor(server());
+      const page = await visitor.open('/account');
+      const names = [
+        person.username,
+        person.email,
+        person.username.toUpperCase(),
+        person.email,
+        person.username,
+      ];
+      for (const login of names) {
+        expect(await visitor.send(page, { login, password: 'Wrong-Passw0rd' })).toMatchObject({
+          status: 401,
+        });
+      }
+      const locked = await visitor.send(page, { login: person.username, password: PASSWORD });
+      expect(locked.status).toBe(423);
+      expect(locked.headers.get('retry-after')).not.toBeNull();
+      await lastMail(server(), person.email, 'locked');
+    });
+
+    test('lets the owner in on a device that is known while strangers are locked out', async () => {
+      const { visitor: owner, person } = await registered(server());
+      const stranger = createVisitor(server());
+      const page = await stranger.open('/account');
+      for (let guess = 0; guess < 6; guess += 1) {
+        await stranger.send(page, { login: person.username, password: 'Wrong-Passw0rd' });
+      }
+      const out = await owner.send(await owner.open('/account'), {}, '/account/sign-out');
+      expect(out.status).toBe(200);
+      const signIn = await owner.open('/account');
+      const inside = await owner.send(signIn, { login: person.username, password: PASSWORD });
+      expect(inside.html).toContain(person.username);
+      expect(inside.status).toBe(200);
+    });
+
+    test('refuses a form without the token of its browser', async () => {
+      const { person } = await registered(server());
+      const page = await createVisitor(server()).open('/account');
+      const other = createVisitor(server());
+      await other.open('/account');
+      const answer = await other.send(page, { login: person.username, password: PASSWORD });
+      expect(answer.status).toBe(403);
+    });
+
+    test('tells a way on where the interaction is over', async () => {
+      expect(await createVisitor(server()).open(`/interaction/${randomUUID()}`)).toMatchObject({
+        status: 410,
+      });
+    });
+  });
+
+  describe('recovery', () => {
+    test('answers alike for an address that somebody has and one that nobody has', async () => {
+      const { person } = await registered(server());
+      const visitor = createVisitor(server());
+      const page = await visitor.open('/account/forgot');
+      const known = await visitor.send(page, { email: person.email });
+      const unknown = await visitor.send(page, { email: newPerson().email });
+      expect([known.status, known.html]).toEqual([unknown.status, unknown.html]);
+      expect(known.status).toBe(202);
+    });
+
+    test('sets a new password by a link of one use, and ends every session', async () => {
+      const { visitor, person } = await registered(server());
+      const other = createVisitor(server());
+      await other.send(await other.open('/account/forgot'), { email: person.email });
+      const { link } = await lastMail(server(), person.email, 'Choose a new password');
+      const page = await other.open(link);
+      expect(await other.send(page, { newPassword: 'weak' })).toMatchObject({ status: 400 });
+      expect(await other.send(page, { newPassword: PASSWORD })).toMatchObject({ status: 400 });
+      expect(await other.send(page, { newPassword: 'An0ther-Secret!' })).toMatchObject({ status: 200 });
+      expect(await other.send(page, { newPassword: 'Y3t-An0ther-One!' })).toMatchObject({ status: 410 });
+      expect((await visitor.open('/account')).html).toContain('Keep me signed in');
+      const again = await other.send(await other.open('/account'), {
+        login: person.username,
+        password: 'An0ther-Secret!',
+      });
+      expect(again.html).toContain('Sign out');
+    });
+  });
+
+  describe('the account pages', () => {
+    test('change the password, after the present one, and end the other sessions', async () => {
+      const { visitor, person } = await registered(server());
+      const other = createVisitor(server());
+      await other.send(await other.open('/account'), { login: person.email, password: PASSWORD });
+      const page = await visitor.open('/account/password');
+      const fields = { currentPassword: PASSWORD, newPassword: 'An0ther-Secret!' };
+      expect(
+        await visitor.send(page, { ...fields, currentPassword: 'no' }, '/account/password'),
+      ).toMatchObject({
+        status: 401,
+      });
+      const changed = await visitor.send(page, fields, '/account/password');
+      expect(changed.html).toContain('Your password is changed');
+      expect((await other.open('/account')).html).toContain('Keep me signed in');
+    });
+
+    test('list the sessions and end one', async () => {
+      const { visitor, person } = await registered(server());
+      const other = createVisitor(server());
+      await other.send(await other.open('/account'), { login: person.email, password: PASSWORD });
+      const page = await visitor.open('/account/sessions');
+      const ended = await visitor.send(page, {}, '/account/sessions/end');
+      expect(ended.html).toContain('The session was ended');
+      expect((await other.open('/account')).html).toContain('Keep me signed in');
+    });
+
+    test('list an application, and take its access back', async () => {
+      const app = await createApp(server());
+      const { visitor } = await registered(server());
+      const consent = await visitor.open(app.authorizeUrl());
+      const tokens = await app.redeem(server(), await visitor.send(consent, { decision: 'allow' }));
+      const page = await visitor.open('/account/applications');
+      expect(page.html).toContain(app.id);
+      await visitor.send(page, {}, '/account/applications/remove');
+      const answer = await server().request('/userinfo', {
+        headers: { authorization: `Bearer ${String(tokens['access_token'])}` },
+      });
+      expect(answer.status).toBe(401);
+    });
+
+    test('give all that is stored, without a hash, and delete it for ever', async () => {
+      const { visitor, person } = await registered(server());
+      const page = await visitor.open('/account/data');
+      const download = await visitor.send(page, {}, '/account/export');
+      expect(JSON.parse(download.html)).toMatchObject({ account: { username: person.username } });
+      expect(download.html).not.toContain('argon2');
+      const fields = { confirmation: person.username, currentPassword: PASSWORD };
+      expect(await visitor.send(page, { ...fields, confirmation: 'x' }, '/account/delete')).toMatchObject({
+        status: 400,
+      });
+      expect(await visitor.send(page, fields, '/account/delete')).toMatchObject({ status: 200 });
+      const fresh = createVisitor(server());
+      const register = await fresh.open('/account/register');
+      expect(await fresh.send(register, person)).toMatchObject({ status: 409 });
+    });
+
+    test('ask whoever is not signed in to sign in, for every page', async () => {
+      for (const path of ['', '/password', '/sessions', '/applications', '/data']) {
+        const page = await createVisitor(server()).open(`/account${path}`);
+        expect(page.html).toContain('Keep me signed in');
+      }
+    });
+  });
+
+  test('a person who declines sends the application away with access_denied', async () => {
+    const app = await createApp(server());
+    const { visitor } = await registered(server());
+    const back = await visitor.send(await visitor.open(app.authorizeUrl()), { decision: 'deny' });
+    expect(back.redirect?.searchParams.get('error')).toBe('access_denied');
+    expect(back.redirect?.searchParams.get('iss')).toBe(server().issuer);
+  });
+});
+
+const newPerson = () => {
+  const name = `p${randomBytes(6).toString('hex')}`;
+  return { username: name, email: `${name}@example.com`, password: PASSWORD };
+};
+
+/** Somebody who just made an account, signed in in a browser of their own. */
+async function registered(
+  server: TestServer,
+): Promise<{ visitor: Visitor; person: ReturnType<typeof newPerson> }> {
+  const visitor = createVisitor(server);
+  const person = newPerson();
+  const page = await visitor.send(await visitor.open('/account/register'), person);
+  expect(page.html).toContain('Sign out');
+  return { visitor, person };
+}
+
+/** A public client of its own, and the code flow with PKCE by hand. */
+async function createApp(server: TestServer) {
+  const id = `app-${randomUUID().slice(0, 8)}`;
+  await apply(server.administration, {
+    clients: [
+      {
+        client_id: id,
+        redirect_uris: [REDIRECT_URI],
+        grant_types: ['authorization_code', 'refresh_token'],
+        token_endpoint_auth_method: 'none',
+        scope: 'openid profile email',
+      },
+    ],
+  });
+  const verifier = randomBytes(32).toString('base64url');
+  const parameters = {
+    client_id: id,
+    redirect_uri: REDIRECT_URI,
+    response_type: 'code',
+    scope: 'openid profile email',
+    code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+    code_challenge_method: 'S256',
+    state: 'the-state',
+  };
+  return {
+    id,
+    authorizeUrl: () => `/authorize?${new URLSearchParams(parameters).toString()}`,
+    redeem: async (at: TestServer, back: Page): Promise<Record<string, unknown>> => {
+      const code = back.redirect?.searchParams.get('code');
+      if (typeof code !== 'string') throw new Error(`no code: ${back.status} ${back.html.slice(0, 1_500)}`);
+      const answer = await at.request(
+        '/token',
+        form({
+          grant_type: 'authorization_code',
+          client_id: id,
+          redirect_uri: REDIRECT_URI,
+          code,
+          code_verifier: verifier,
+        }),
+      );
+      return json(answer);
+    },
+  };
+}

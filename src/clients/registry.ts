@@ -1,17 +1,14 @@
-/**
- * Registering clients and VPN nodes: what is stored of them, their names and their secrets. A secret is made
- * of 256 random bits, shown once by whoever asked, and kept as its SHA-256 only.
- */
-import { hash, randomBytes } from 'node:crypto';
+/** Registering clients and VPN nodes: what is stored of them, their names, and which secret they have. */
 import { isDeepStrictEqual } from 'node:util';
 
 import { AppError } from '../errors.ts';
 import type { NameSide } from '../names.ts';
-import type { Client, ClientSecret, ClientStore } from '../storage/port.ts';
+import type { Client, ClientStore } from '../storage/port.ts';
 import type { ClientInput, VpnNodeInput } from './schema.ts';
+import { assertNotReplaced, findSecret, makeSecret, rotated, toSecret } from './secrets.ts';
 
-const SECRET_BYTES = 32;
 const VPN_NODE_SCOPE = 'read';
+const VPN_PEOPLE_SCOPES = ['openid', 'profile', 'email'];
 // Two administrators who change one client at once are rare; a handful of attempts settles it.
 const MAX_ATTEMPTS = 10;
 
@@ -80,18 +77,6 @@ export function createClientRegistry(options: ClientRegistryOptions) {
   };
 }
 
-function rotated(client: Client, secret: string, oldUntil: number): Client {
-  if (client.secrets.length === 0) {
-    throw new AppError(
-      'invalid_request',
-      `The client "${client.clientId}" authenticates by its key and has no secret.`,
-    );
-  }
-  const [newest] = client.secrets;
-  const old = newest === undefined ? [] : [{ hash: newest.hash, expiresAt: oldUntil }];
-  return { ...client, secrets: [toSecret(secret), ...old] };
-}
-
 /** The part of a client that an input decides. */
 type Described = Pick<Client, 'clientId' | 'isVpnNode' | 'scopes' | 'metadata'> & {
   readonly givenSecret: string | undefined;
@@ -99,32 +84,49 @@ type Described = Pick<Client, 'clientId' | 'isVpnNode' | 'scopes' | 'metadata'> 
 };
 
 function fromClientInput({ client_id, client_secret, scope, ...metadata }: ClientInput): Described {
+  const { token_endpoint_auth_method: method, grant_types } = metadata;
   return {
     clientId: client_id,
     isVpnNode: false,
     scopes: [...new Set(scope.split(' '))],
-    metadata: { response_types: [], redirect_uris: [], ...withoutUndefined(metadata) },
+    metadata: {
+      response_types: responseTypes(grant_types),
+      redirect_uris: [],
+      ...withoutUndefined(metadata),
+    },
     givenSecret: client_secret,
-    needsSecret: metadata.token_endpoint_auth_method !== 'private_key_jwt',
+    needsSecret: method !== 'private_key_jwt' && method !== 'none',
   };
 }
 
-function fromVpnNodeInput({ client_id, client_secret, name, redirect_uris }: VpnNodeInput): Described {
+/** A node's people sign in at it by code, where it has an address to send the code to. */
+function fromVpnNodeInput({
+  client_id,
+  client_secret,
+  name,
+  redirect_uris = [],
+  post_logout_redirect_uris,
+}: VpnNodeInput): Described {
+  const hasPeople = redirect_uris.length > 0;
+  const grant_types = ['client_credentials', ...(hasPeople ? ['authorization_code', 'refresh_token'] : [])];
   return {
     clientId: client_id,
     isVpnNode: true,
-    scopes: [VPN_NODE_SCOPE],
+    scopes: hasPeople ? [VPN_NODE_SCOPE, ...VPN_PEOPLE_SCOPES] : [VPN_NODE_SCOPE],
     metadata: {
-      response_types: [],
-      redirect_uris: redirect_uris ?? [],
-      grant_types: ['client_credentials'],
+      response_types: responseTypes(grant_types),
+      redirect_uris,
+      grant_types,
       token_endpoint_auth_method: 'client_secret_basic',
-      ...(name !== undefined && { client_name: name }),
+      ...withoutUndefined({ client_name: name, post_logout_redirect_uris }),
     },
     givenSecret: client_secret,
     needsSecret: true,
   };
 }
+
+const responseTypes = (grantTypes: readonly string[]): readonly string[] =>
+  grantTypes.includes('authorization_code') ? ['code'] : [];
 
 const withoutUndefined = (metadata: object): object =>
   Object.fromEntries(Object.entries(metadata).filter(([, value]) => value !== undefined));
@@ -138,14 +140,8 @@ async function plan(described: Described, options: ClientRegistryOptions): Promi
       `"${described.clientId}" is registered as a ${current.isVpnNode ? 'VPN node' : 'client'}: delete it first, or use another id.`,
     );
   }
-  if (current === null && options.names.isReserved(described.clientId)) {
-    throw new AppError(
-      'conflict',
-      `"${described.clientId}" is a name of this server’s own: choose another client id.`,
-    );
-  }
-  if (current === null && (await options.names.isTaken(described.clientId)))
-    throw nameTaken(described.clientId);
+  if (current === null) await assertFree(described.clientId, options);
+  else assertNotReplaced(current, described.givenSecret, options.now());
   const changes = current === null ? [] : differences(current, described);
   const { client, secret } = next(current, described, options.now());
   const refusal = await options.check(client);
@@ -158,6 +154,21 @@ async function plan(described: Described, options: ClientRegistryOptions): Promi
     changes,
     save: () => save(current, client, secret, options),
   };
+}
+
+/** Throws where no new client may be called so. Names fold: two that differ in case would be one to people and logs. */
+async function assertFree(clientId: string, { clients, names }: ClientRegistryOptions): Promise<void> {
+  if (names.isReserved(clientId)) {
+    throw new AppError('conflict', `"${clientId}" is a name of this server’s own: choose another client id.`);
+  }
+  if (await names.isTaken(clientId)) throw nameTaken(clientId);
+  const spelling = await clients.findSpelling(clientId);
+  if (spelling !== null && spelling !== clientId) {
+    throw new AppError(
+      'conflict',
+      `"${clientId}" differs from "${spelling}", which is registered, in upper and lower case only: choose another client id.`,
+    );
+  }
 }
 
 const nameTaken = (clientId: string): AppError =>
@@ -185,7 +196,7 @@ function next(current: Client | null, described: Described, now: number): SavedC
   const kept = current?.secrets ?? [];
   const made = needsSecret && givenSecret === undefined && kept.length === 0 ? makeSecret() : null;
   const secret = givenSecret ?? made;
-  const secrets = !needsSecret ? [] : secret === null || hasSecret(kept, secret) ? kept : [toSecret(secret)];
+  const secrets = !needsSecret ? [] : secret === null || findSecret(kept, secret) ? kept : [toSecret(secret)];
   const client = {
     clientId,
     isVpnNode,
@@ -206,19 +217,7 @@ function differences(
   const fields = new Set([...Object.keys(current.metadata), ...Object.keys(metadata)]);
   const changed = [...fields].filter((field) => !isDeepStrictEqual(current.metadata[field], metadata[field]));
   if (!isDeepStrictEqual([...current.scopes].sort(), [...scopes].sort())) changed.push('scope');
-  const secretChanges = givenSecret !== undefined && !hasSecret(current.secrets, givenSecret);
+  const secretChanges = givenSecret !== undefined && !findSecret(current.secrets, givenSecret);
   if (secretChanges || needsSecret !== current.secrets.length > 0) changed.push('client_secret');
   return changed;
 }
-
-const makeSecret = (): string => randomBytes(SECRET_BYTES).toString('base64url');
-
-/** SHA-256 suffices for random secrets (ASVS 6.5.2); argon2 on the token endpoint would be a denial of service. */
-const toSecret = (secret: string): ClientSecret => ({
-  hash: hash('sha256', secret, 'base64url'),
-  expiresAt: null,
-});
-
-/** True for a secret that is there to stay: one in its overlap, or past it, does not count. */
-const hasSecret = (secrets: readonly ClientSecret[], secret: string): boolean =>
-  secrets.some(({ hash: known, expiresAt }) => expiresAt === null && known === toSecret(secret).hash);

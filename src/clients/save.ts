@@ -55,6 +55,6 @@ export const toView = ({ clientId, metadata, scopes, createdAt, updatedAt }: Cli
 function toInput({ isVpnNode, metadata, scopes }: Client): object {
   const { response_types, ...given } = metadata;
   if (!isVpnNode) return { ...given, scope: scopes.join(' ') };
-  const { client_name: name, redirect_uris } = given;
-  return { redirect_uris, ...(name !== undefined && { name }) };
+  const { client_name: name, redirect_uris, post_logout_redirect_uris } = given;
+  return { redirect_uris, post_logout_redirect_uris, ...(name !== undefined && { name }) };
 }

@@ -1,31 +1,57 @@
 /**
- * Which other origins may read answers (Fetch standard, RFC 9700 2.6): the configured ones, exactly, nobody
- * else. It is decided here for every path; what the engine wrote of its own is taken out again.
+ * Which other origins may read answers (Fetch standard, RFC 9700 2.6): the configured ones, exactly, and where an
+ * app in a browser calls, those that a client's redirect URIs have. It is decided here for every path; what the
+ * engine wrote of its own is taken out again.
  */
 import type { Context } from 'koa';
+
+import { isAppError } from '../errors.ts';
 
 const PREFLIGHT_MAX_AGE_SECONDS = '3600';
 const EXPOSED = 'WWW-Authenticate, Retry-After, RateLimit, RateLimit-Policy';
 
+/** Whose scripts may read a path's answers: nobody's, those of configured origins, or of clients' origins, too. */
+export type Readers = 'nobody' | 'configured' | 'clients';
+
 export interface Cors {
   /** Answers an OPTIONS request: 204, with permission for an allowed origin. */
-  answerPreflight(ctx: Context, methods: readonly string[]): void;
+  answerPreflight(ctx: Context, methods: readonly string[], readers: Readers): Promise<void>;
   /** Marks an answer as readable by an allowed origin, and by no other. */
-  mark(ctx: Context): void;
+  mark(ctx: Context, readers: Readers): Promise<void>;
 }
 
-/** Makes the rules for a list of exact origins. */
-export function createCors(allowedOrigins: readonly string[]): Cors {
-  const allowed = new Set(allowedOrigins);
-  const allowedOrigin = (ctx: Context): string | null => {
+export interface CorsOptions {
+  /** Exact origins. */
+  readonly allowedOrigins: readonly string[];
+  /** True for an origin of a registered redirect URI. */
+  readonly isClientOrigin: (origin: string) => Promise<boolean>;
+}
+
+/** Makes the rules. */
+export function createCors({ allowedOrigins, isClientOrigin }: CorsOptions): Cors {
+  const configured = new Set(allowedOrigins);
+
+  const allowedOrigin = async (ctx: Context, readers: Readers): Promise<string | null> => {
     const { origin } = ctx.req.headers;
-    return origin !== undefined && allowed.has(origin) ? origin : null;
+    if (origin === undefined || readers === 'nobody') return null;
+    if (configured.has(origin)) return origin;
+    return readers === 'clients' && (await isKnown(origin)) ? origin : null;
+  };
+  /** A store that cannot answer allows nobody; the request itself tells the outage. */
+  const isKnown = async (origin: string): Promise<boolean> => {
+    try {
+      return await isClientOrigin(origin);
+    } catch (error) {
+      if (isAppError(error, 'store_unavailable')) return false;
+      throw error;
+    }
   };
 
-  const mark = (ctx: Context): void => {
-    const origin = allowedOrigin(ctx);
-    if (allowed.size === 0) ctx.res.removeHeader('Vary');
-    else ctx.vary('Origin');
+  const mark = async (ctx: Context, readers: Readers): Promise<void> => {
+    const origin = await allowedOrigin(ctx, readers);
+    if (readers === 'nobody' || (readers === 'configured' && configured.size === 0)) {
+      ctx.res.removeHeader('Vary');
+    } else ctx.vary('Origin');
     if (origin === null) {
       ctx.res.removeHeader('Access-Control-Allow-Origin');
       ctx.res.removeHeader('Access-Control-Expose-Headers');
@@ -37,10 +63,10 @@ export function createCors(allowedOrigins: readonly string[]): Cors {
 
   return {
     mark,
-    answerPreflight: (ctx, methods) => {
+    answerPreflight: async (ctx, methods, readers) => {
       ctx.status = 204;
-      mark(ctx);
-      if (allowedOrigin(ctx) === null) return;
+      await mark(ctx, readers);
+      if (!ctx.response.get('Access-Control-Allow-Origin')) return;
       ctx.set('Access-Control-Allow-Methods', methods.join(', '));
       ctx.set('Access-Control-Allow-Headers', 'Authorization, Content-Type');
       ctx.set('Access-Control-Max-Age', PREFLIGHT_MAX_AGE_SECONDS);

@@ -3,32 +3,61 @@
  * "once" hold: the engine reads `consumed` and then calls `consume()`, so the compare-and-set happens here,
  * and whoever loses it is refused.
  */
-import { errors } from 'oidc-provider';
+import { errors, Provider } from 'oidc-provider';
 import type { Adapter, AdapterFactory, AdapterPayload } from 'oidc-provider';
 
-import type { Artifact, ArtifactStore, ClientStore, StoredArtifact } from '../storage/port.ts';
+import type { Artifact, ArtifactStore, ClientStore, CounterStore, StoredArtifact } from '../storage/port.ts';
 import { toEngineClient } from './clients.ts';
 import { artifactId, digest } from './digest.ts';
+import { revokeGrant } from './revocation.ts';
 import { translated } from './store-errors.ts';
 
 /** Seconds since the epoch; for what the engine keeps without an end, the year 9999. */
 const NEVER = 253_402_300_799;
 /** Marks an id that already is a digest: a record found by another key than its id can be changed, not found, by it. */
 const REFERENCE = '#';
+// RFC 8628 3.5: a device asks every 5 s; one that asks twice within less is told to slow down.
+const POLL_SECONDS = 4;
 
 interface AdapterOptions {
   readonly artifacts: ArtifactStore;
   readonly clients: ClientStore;
+  readonly counters: CounterStore;
   readonly now: () => number;
 }
 
 /** Makes the factory that the engine asks for an adapter per model. */
-export function createAdapterFactory({ artifacts, clients, now }: AdapterOptions): AdapterFactory {
-  return (model) =>
-    model === 'Client' ? createClientAdapter(clients) : createArtifactAdapter(model, artifacts, now);
+export function createAdapterFactory(options: AdapterOptions): AdapterFactory {
+  return (model) => {
+    if (model === 'Client') return createClientAdapter(options.clients);
+    const adapter = createArtifactAdapter(model, options);
+    return model === 'DeviceCode' ? forDevices(adapter, model, options) : adapter;
+  };
 }
 
-function createArtifactAdapter(model: string, artifacts: ArtifactStore, now: () => number): Adapter {
+/** The person's pages go on with a code that they found by what the person typed; a device asks by its own code. */
+const forDevices = (
+  adapter: Adapter,
+  model: string,
+  { artifacts, counters, now }: AdapterOptions,
+): Adapter => ({
+  ...adapter,
+  find: async (id) => {
+    const route = Provider.ctx?.oidc.route;
+    if (id.startsWith(REFERENCE) && (route === 'device_resume' || route === 'code_verification')) {
+      const found = await translated(artifacts.find(model, toStoredId(model, id), now()));
+      return found === null ? undefined : toPayload(found, id);
+    }
+    const found = await adapter.find(id);
+    if (found === undefined || route !== 'token') return found;
+    const key = `device:${toStoredId(model, id)}`;
+    const { count } = await translated(counters.hit(key, POLL_SECONDS, now()));
+    if (count > 1) throw new errors.SlowDown();
+    return found;
+  },
+});
+
+function createArtifactAdapter(model: string, { artifacts, now }: AdapterOptions): Adapter {
   const findBy = async (key: 'uid' | 'userCode', value: string) => {
     const found = await translated(artifacts.findBy(model, key, digest(value), now()));
     return found === null ? undefined : toPayload(found, found.payload['reference']);
@@ -62,9 +91,7 @@ function createArtifactAdapter(model: string, artifacts: ArtifactStore, now: () 
   async function revokeGrantOf(replayed: string, storedId: string): Promise<void> {
     const found = await translated(artifacts.find(replayed, storedId, now()));
     const grantId = found?.payload['grantId'];
-    if (typeof grantId !== 'string') return;
-    await translated(artifacts.destroy('Grant', artifactId('Grant', grantId)));
-    await translated(artifacts.revokeGrant(grantId));
+    if (typeof grantId === 'string') await translated(revokeGrant(artifacts, grantId));
   }
 }
 
@@ -90,24 +117,39 @@ function createClientAdapter(clients: ClientStore): Adapter {
 const toStoredId = (model: string, id: string): string =>
   id.startsWith(REFERENCE) ? id.slice(REFERENCE.length) : artifactId(model, id);
 
-/** What a client got for itself stands under the client as under a grant, so that deleting it ends all of it. */
+/**
+ * What a client got for itself, and what people granted it, stands under the client as under a grant: deleting the
+ * client ends all of it, also for one that gets its id later.
+ */
 export const clientGrantId = (clientId: string): string => `client:${clientId}`;
 
 const grantOfClient = (model: string, { clientId }: AdapterPayload): string | undefined =>
-  model === 'ClientCredentials' && clientId !== undefined ? clientGrantId(clientId) : undefined;
+  (model === 'ClientCredentials' || model === 'Grant') && clientId !== undefined
+    ? clientGrantId(clientId)
+    : undefined;
 
-/** `jti` is the token itself, so it is left out of what is stored. */
+/** What is found by another key than its id, or in a list, has to be named without it. */
+const isReferredTo = (model: string, { uid, userCode }: AdapterPayload): boolean =>
+  uid !== undefined || userCode !== undefined || model === 'RefreshToken';
+
+/** `jti` is the token itself, so it is left out of what is stored; that of a grant is none, and names it. */
 function toArtifact(model: string, id: string, payload: AdapterPayload, expiresAt: number): Artifact {
   const { jti, ...kept } = payload;
   const storedId = toStoredId(model, id);
-  const { grantId = grantOfClient(model, payload), uid, userCode } = payload;
+  const { accountId, uid, userCode } = payload;
+  // An interaction only names the grant that it goes on with; it outlives the logout of the account before.
+  const grantId = model === 'Interaction' ? undefined : (payload.grantId ?? grantOfClient(model, payload));
   return {
     model,
     id: storedId,
-    payload:
-      uid === undefined && userCode === undefined ? kept : { ...kept, reference: REFERENCE + storedId },
+    payload: {
+      ...kept,
+      ...(isReferredTo(model, payload) && { reference: REFERENCE + storedId }),
+      ...(model === 'Grant' && { selfId: id }),
+    },
     expiresAt: Math.ceil(expiresAt), // an assertion's exp may be a fraction (RFC 7519 2)
     ...(grantId !== undefined && { grantId }),
+    ...(accountId !== undefined && { accountId }),
     ...(uid !== undefined && { uid: digest(uid) }),
     ...(userCode !== undefined && { userCode: digest(userCode) }),
   };

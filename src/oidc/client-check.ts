@@ -13,9 +13,15 @@ export async function checkClient(client: Client): Promise<string | null> {
     adapter: () => only(client),
     jwks: { keys: [await exportJWK(privateKey)] }, // a private JWK by jose, in the engine's type
     scopes: [...SERVER_SCOPES],
+    responseTypes: ['code'],
     clientAuthMethods: [...CLIENT_METHODS],
     extraClientMetadata: { properties: [...CLIENT_PROPERTIES] },
-    features: { clientCredentials: { enabled: true }, devInteractions: { enabled: false } },
+    features: {
+      backchannelLogout: { enabled: true },
+      clientCredentials: { enabled: true },
+      deviceFlow: { enabled: true },
+      devInteractions: { enabled: false },
+    },
   });
   try {
     await provider.Client.find(client.clientId);

@@ -7,13 +7,26 @@ import type { Client, ClientSecret } from '../storage/port.ts';
 import { digest } from './digest.ts';
 
 /** Scopes of this server itself; those of an API are declared with its resource server. */
-export const SERVER_SCOPES = ['openid', 'read'] as const;
+export const SERVER_SCOPES = [
+  'openid',
+  'profile',
+  'email',
+  'phone',
+  'address',
+  'offline_access',
+  'read',
+] as const;
 
 /** How a client may authenticate (OpenID Connect Core 9); secrets are never HMAC keys here. */
-export const CLIENT_METHODS = ['client_secret_basic', 'client_secret_post', 'private_key_jwt'] as const;
+export const CLIENT_METHODS = [
+  'none',
+  'client_secret_basic',
+  'client_secret_post',
+  'private_key_jwt',
+] as const;
 
 /** What the engine keeps for us on its client object, beside RFC 7591's metadata. */
-export const CLIENT_PROPERTIES = ['allowed_scopes', 'secrets'] as const;
+export const CLIENT_PROPERTIES = ['allowed_scopes', 'first_party', 'require_pkce', 'secrets'] as const;
 
 /**
  * RFC 7591 metadata for the engine. It restricts `scope` to this server's own and takes an empty list for
@@ -57,3 +70,13 @@ export function compareSecretsByDigest(provider: Provider, now: () => number): v
 /** The scopes that an administrator gave the client, of this server and of all resource servers. */
 export const allowedScopes = (client: EngineClient): readonly string[] =>
   client['allowed_scopes'] as readonly string[]; // set by toEngineClient
+
+/** An administrator vouches for it: its people are not asked for their consent. */
+export const isFirstParty = (client: EngineClient): boolean => client['first_party'] === true;
+
+/** PKCE is required of every client but a confidential one that an administrator excepted. */
+export const requiresPkce = (client: EngineClient): boolean =>
+  client['require_pkce'] !== false || isPublic(client);
+
+/** A public client cannot keep a secret, so nothing proves that a request is its own. */
+export const isPublic = (client: EngineClient): boolean => client.tokenEndpointAuthMethod === 'none';

@@ -37,6 +37,9 @@ export function createEventBridge(provider: Provider, events: EngineEvents, show
         error_description: error.error_description,
         error_detail: error.error_detail,
       };
+    record(ctx, error);
+  };
+  const record = (ctx: KoaContextWithOIDC, error: errors.OIDCProviderError): void => {
     events.protocolRefused({
       requestId: requestIdOf(ctx),
       ip: ctx.ip,
@@ -49,6 +52,15 @@ export function createEventBridge(provider: Provider, events: EngineEvents, show
   provider.on('grant.error', refused);
   provider.on('introspection.error', refused);
   provider.on('revocation.error', refused);
+  provider.on('device_authorization.error', refused);
+  provider.on('userinfo.error', record);
+  // These answer with a page or a redirect.
+  provider.on('authorization.error', record);
+  provider.on('code_verification.error', record);
+  provider.on('device_resume.error', record);
+  provider.on('end_session.error', record);
+  provider.on('end_session_confirm.error', record);
+  provider.on('end_session_success.error', record);
   provider.on('server_error', (ctx, error) => events.serverFailed({ requestId: requestIdOf(ctx), error }));
 }
 

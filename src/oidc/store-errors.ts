@@ -9,6 +9,7 @@ class StoreUnavailable extends errors.OIDCProviderError {
     super(503, 'temporarily_unavailable', { cause });
     this.error_description = cause.message;
     this.expose = true;
+    this.allow_redirect = false; // the person stays here, where the same request can be tried again
   }
 }
 

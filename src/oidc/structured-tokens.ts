@@ -10,6 +10,8 @@ import type { Client as EngineClient, KoaContextWithOIDC } from 'oidc-provider';
 import type { ArtifactStore } from '../storage/port.ts';
 import { artifactId } from './digest.ts';
 import type { EngineMiddleware } from './engine-middleware.ts';
+import type { FindActiveAccount } from './people.ts';
+import { translatedBack } from './store-errors.ts';
 
 const MODEL = 'RevokedJwt';
 const MAX_TOKEN_CHARACTERS = 16 * 1024;
@@ -19,6 +21,7 @@ interface StructuredTokenOptions {
   readonly jwks: JSONWebKeySet;
   readonly artifacts: ArtifactStore;
   readonly findClient: (clientId: string) => Promise<EngineClient | undefined>;
+  readonly findAccount: FindActiveAccount;
   readonly now: () => number;
 }
 
@@ -28,17 +31,21 @@ interface AccessTokenClaims extends JWTPayload {
   readonly exp: number;
   readonly iat: number;
   readonly client_id: string;
+  readonly sub: string;
 }
 
 /** Wraps the engine's introspection and revocation endpoints. */
 export function createStructuredTokens(options: StructuredTokenOptions): EngineMiddleware {
   const verify = createVerifier(options);
-  const { artifacts, findClient, now } = options;
+  const { artifacts, findClient, findAccount, now } = options;
 
   const findLive = async (ctx: KoaContextWithOIDC): Promise<AccessTokenClaims | null> => {
     const claims = await verify(String(ctx.oidc.params?.['token']));
     if (claims === null || !concerns(claims, ctx.oidc.client?.clientId)) return null;
     if ((await findClient(claims.client_id)) === undefined) return null;
+    // A client is its own subject (RFC 9068 2.2); every other one is a person.
+    const isOfPerson = claims.sub !== claims.client_id;
+    if (isOfPerson && (await translatedBack(findAccount(claims.sub))) === null) return null;
     return (await artifacts.find(MODEL, artifactId(MODEL, claims.jti), now())) === null ? claims : null;
   };
 
@@ -86,7 +93,7 @@ function createVerifier({ issuer, jwks, now }: StructuredTokenOptions) {
         issuer,
         typ: 'at+jwt',
         algorithms: ['RS256', 'ES256', 'EdDSA'],
-        requiredClaims: ['exp', 'iat', 'jti', 'aud', 'client_id'],
+        requiredClaims: ['exp', 'iat', 'jti', 'aud', 'client_id', 'sub'],
         currentDate: new Date(now() * 1000),
       });
       return payload;

@@ -6,33 +6,35 @@ import type { Storage } from '../../src/storage/port.ts';
 const MAX_TURNS = 8;
 const MAX_MS = 3;
 
-/** Delays every call before and after, by some turns of the event loop or by up to 3 ms. */
-export function withLatency(storage: Storage): Storage {
-  return slow(storage);
+type Delay = () => Promise<void>;
+
+/** Delays every call before and after, as `delay` says: by some turns of the event loop or by up to 3 ms. */
+export function withLatency(storage: Storage, delay: Delay = delayAtRandom): Storage {
+  return slow(storage, delay);
 }
 
 type Method = (...args: unknown[]) => unknown;
 
 const isMethod = (member: unknown): member is Method => typeof member === 'function';
 
-function slow<T extends object>(target: T): T {
+function slow<T extends object>(target: T, delay: Delay): T {
   return new Proxy(target, {
     get: (_, key) => {
       const member: unknown = Reflect.get(target, key);
-      if (isMethod(member)) return (...args: unknown[]) => slowCall(target, member, args);
-      return typeof member === 'object' && member !== null ? slow(member) : member;
+      if (isMethod(member)) return (...args: unknown[]) => slowCall(() => member.apply(target, args), delay);
+      return typeof member === 'object' && member !== null ? slow(member, delay) : member;
     },
   });
 }
 
-async function slowCall(target: object, method: Method, args: unknown[]): Promise<unknown> {
+async function slowCall(call: () => unknown, delay: Delay): Promise<unknown> {
   await delay();
-  const result: unknown = await method.apply(target, args);
+  const result: unknown = await call();
   await delay();
   return result;
 }
 
-async function delay(): Promise<void> {
+async function delayAtRandom(): Promise<void> {
   if (Math.random() < 0.5) await setTimeout(Math.random() * MAX_MS);
   else for (let turns = Math.random() * MAX_TURNS; turns > 1; turns -= 1) await setImmediate();
 }

@@ -130,6 +130,7 @@ function mongoDatabaseUrl(): string {
   return `${hosts}/portcullis_test_${randomUUID().slice(0, 8)}${options}`;
 }
 
+export /** Ends a test's database on MongoDB. */
 async function dropDatabase(url: string): Promise<void> {
   const connection = await mongoose.createConnection(url).asPromise();
   await connection.dropDatabase();

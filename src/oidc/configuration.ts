@@ -1,0 +1,161 @@
+/** The engine's configuration: what it does is said here, never written again. */
+import type { JWK } from 'jose';
+import { errors } from 'oidc-provider';
+import type { Client as EngineClient, Configuration } from 'oidc-provider';
+
+import type {
+  AccountStore,
+  ArtifactStore,
+  ClientStore,
+  CounterStore,
+  ResourceServerStore,
+} from '../storage/port.ts';
+import { createAdapterFactory } from './adapter.ts';
+import { engineCookies } from './browser.ts';
+import { CLIENT_METHODS, CLIENT_PROPERTIES, SERVER_SCOPES } from './clients.ts';
+import type { Grants } from './grants.ts';
+import { toTtl } from './lifetimes.ts';
+import type { Lifetimes } from './lifetimes.ts';
+import { pageFeatures } from './pages.ts';
+import type { EnginePages } from './pages.ts';
+import { ACR_VALUES, CLAIMS_BY_SCOPE, createFindAccount, createFindActiveAccount } from './people.ts';
+import type { FindActiveAccount } from './people.ts';
+import { createPolicy } from './prompts.ts';
+import type { RefreshWindow } from './refresh-window.ts';
+import type { Sessions } from './sessions.ts';
+import {
+  createExtraTokenClaims,
+  isPkceRequired,
+  issuesRefreshToken,
+  resourceIndicators,
+  rotatesRefreshToken,
+} from './token-policy.ts';
+import type { TokenPolicyOptions } from './token-policy.ts';
+
+export interface ConfigurationOptions extends TokenPolicyOptions, Lifetimes {
+  readonly issuer: string;
+  /** Private JWKs, the signer of each algorithm first. */
+  readonly jwks: readonly JWK[];
+  readonly artifacts: ArtifactStore;
+  readonly accounts: Pick<AccountStore, 'find'>;
+  readonly clients: ClientStore;
+  readonly counters: CounterStore;
+  readonly resourceServers: ResourceServerStore;
+  /** Signs the engine's cookies. */
+  readonly cookieSecret: string;
+  readonly pages: EnginePages;
+  readonly now: () => number;
+}
+
+/** What this folder adds to the engine. */
+export interface Additions {
+  readonly grants: Grants;
+  readonly sessions: Sessions;
+  readonly refreshWindow: RefreshWindow;
+}
+
+// RFC 7523bis, FAPI 2: an assertion that lives longer than this is a password in disguise.
+const MAX_ASSERTION_SECONDS = 5 * 60;
+// FAPI 2 asks to bear with clocks that are 10 s ahead and to refuse 60 s.
+const MAX_SKEW_SECONDS = 59;
+
+/** The configuration for one key ring. */
+export function toConfiguration(options: ConfigurationOptions, additions: Additions): Configuration {
+  const { issuer, jwks, accounts, resourceServers, cookieSecret, pages, now } = options;
+  const { grants, sessions, refreshWindow } = additions;
+  const findActiveAccount = createFindActiveAccount(accounts);
+  const adapterOf = createAdapterFactory(options);
+  return {
+    adapter: (model: string) =>
+      model === 'Session'
+        ? sessions.decorate(adapterOf(model))
+        : refreshWindow.decorate(model, adapterOf(model)),
+    jwks: { keys: [...jwks] }, // private JWKs by jose, in the engine's type
+    routes: ROUTES,
+    scopes: [...SERVER_SCOPES],
+    claims: { ...CLAIMS_BY_SCOPE, iss: null, sid: null },
+    acrValues: [...ACR_VALUES],
+    responseTypes: ['code'],
+    clientAuthMethods: [...CLIENT_METHODS],
+    enabledJWA: {
+      clientAuthSigningAlgValues: ['RS256', 'PS256', 'ES256', 'EdDSA'],
+      idTokenSigningAlgValues: ['RS256', 'ES256', 'EdDSA'],
+    },
+    assertJwtClientAuthClaimsAndHeader: (_ctx, claims) => assertClientAssertion(claims, options),
+    extraTokenClaims: createExtraTokenClaims(resourceServers, findActiveAccount),
+    extraClientMetadata: { properties: [...CLIENT_PROPERTIES] },
+    pkce: { required: isPkceRequired },
+    allowOmittingSingleRegisteredRedirectUri: false,
+    // Origins are decided before the engine (http/cors.ts); it must not decide again.
+    clientBasedCORS: () => true,
+    cookies: engineCookies(issuer, cookieSecret),
+    findAccount: createFindAccount(findActiveAccount),
+    loadExistingGrant: grants.loadExistingGrant,
+    interactions: { policy: createPolicy(), url: (_ctx, { uid }) => `/interaction/${uid}` },
+    issueRefreshToken: issuesRefreshToken,
+    rotateRefreshToken: rotatesRefreshToken(options),
+    ttl: toTtl(options, now),
+    fetch: async () => {
+      throw new Error('outgoing requests are not allowed');
+    },
+    renderError: (ctx, { error, error_description: description }) => {
+      pages.error(ctx, { error, description });
+    },
+    features: features(options, findActiveAccount),
+  };
+}
+
+/** Contracts 1: the canonical paths. */
+const ROUTES = {
+  authorization: '/authorize',
+  code_verification: '/device',
+  device_authorization: '/device/auth',
+  end_session: '/logout',
+  introspection: '/introspect',
+  revocation: '/revoke',
+  userinfo: '/userinfo',
+} as const;
+
+const features = (
+  options: ConfigurationOptions,
+  findActiveAccount: FindActiveAccount,
+): NonNullable<Configuration['features']> => ({
+  ...pageFeatures(options.pages),
+  claimsParameter: { enabled: true },
+  clientCredentials: { enabled: true },
+  devInteractions: { enabled: false },
+  dPoP: { enabled: false },
+  introspection: {
+    enabled: true,
+    // Opaque tokens have no audience: only their own client may ask (a resource server's tokens are JWTs).
+    allowedPolicy: async (_ctx, client, token) =>
+      isOwnToken(client, token) && (await isOfActiveAccount(token, findActiveAccount)),
+  },
+  pushedAuthorizationRequests: { enabled: false },
+  resourceIndicators: resourceIndicators(options),
+  revocation: { enabled: true, allowedPolicy: async (_ctx, client, token) => isOwnToken(client, token) },
+  userinfo: { enabled: true },
+});
+
+const isOwnToken = (client: EngineClient, token: { clientId?: string | undefined }): boolean =>
+  token.clientId === client.clientId;
+
+/** A token of a person whose account is disabled or gone is not active. */
+async function isOfActiveAccount(token: object, find: FindActiveAccount): Promise<boolean> {
+  if (!('accountId' in token) || typeof token.accountId !== 'string') return true;
+  return (await find(token.accountId)) !== null;
+}
+
+/** RFC 7523bis 4: the audience is the issuer, alone and as a string, and the assertion is short-lived. */
+function assertClientAssertion(
+  claims: Readonly<Record<string, unknown>>,
+  { issuer, now }: ConfigurationOptions,
+): void {
+  if (claims['aud'] !== issuer) throw new errors.InvalidClientAuth('aud must be the issuer, as a string');
+  if (claims['iat'] !== undefined && Number(claims['iat']) > now() + MAX_SKEW_SECONDS) {
+    throw new errors.InvalidClientAuth('iat lies in the future');
+  }
+  if (Number(claims['exp']) > now() + MAX_ASSERTION_SECONDS) {
+    throw new errors.InvalidClientAuth(`exp must be at most ${MAX_ASSERTION_SECONDS} s ahead`);
+  }
+}

@@ -1,0 +1,52 @@
+/** How long what the engine issues lives, in seconds. */
+import type { Configuration } from 'oidc-provider';
+
+export interface Lifetimes {
+  /** Of opaque access tokens; a resource server has its own. */
+  readonly accessTokenLifetimeSeconds: number;
+  /** A refresh token that nobody uses for so long is over. */
+  readonly refreshTokenIdleSeconds: number;
+  /** So long after the first of a family all of it is over. */
+  readonly refreshTokenAbsoluteSeconds: number;
+  /** A session whose browser does not come for so long is over. */
+  readonly sessionIdleSeconds: number;
+  /** The same where the person asked to stay signed in. */
+  readonly sessionRememberedSeconds: number;
+}
+
+// Contracts 1; RFC 6749 4.1.2 allows ten minutes.
+const CODE_SECONDS = 60;
+// RFC 8628 3.2: long enough to fetch a second device and to sign in there.
+const DEVICE_CODE_SECONDS = 600;
+const ID_TOKEN_SECONDS = 3_600;
+// Registering and verifying an address may come in between.
+const INTERACTION_SECONDS = 3_600;
+
+/** A grant outlives what was issued under it: see `grants.ts`, which extends one before its second half ends. */
+export const grantSeconds = (lifetimes: Lifetimes): number =>
+  2 * Math.max(lifetimes.refreshTokenAbsoluteSeconds, lifetimes.sessionRememberedSeconds);
+
+/** The engine's table. `now` is our clock: a family's absolute end is an instant. */
+export function toTtl(lifetimes: Lifetimes, now: () => number): NonNullable<Configuration['ttl']> {
+  const { accessTokenLifetimeSeconds, refreshTokenIdleSeconds, refreshTokenAbsoluteSeconds } = lifetimes;
+  return {
+    AccessToken: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? accessTokenLifetimeSeconds,
+    AuthorizationCode: CODE_SECONDS,
+    ClientCredentials: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? accessTokenLifetimeSeconds,
+    DeviceCode: DEVICE_CODE_SECONDS,
+    Grant: grantSeconds(lifetimes),
+    IdToken: ID_TOKEN_SECONDS,
+    Interaction: INTERACTION_SECONDS,
+    // The engine wants a positive number; a family at its end is refused before it is rotated.
+    RefreshToken: (_ctx, { iiat }) => {
+      const bornAt = iiat ?? now();
+      return Math.max(1, Math.min(refreshTokenIdleSeconds, bornAt + refreshTokenAbsoluteSeconds - now()));
+    },
+    Session: (_ctx, { transient }) => sessionSeconds(lifetimes, transient !== true),
+  };
+}
+
+export const sessionSeconds = (
+  { sessionIdleSeconds, sessionRememberedSeconds }: Lifetimes,
+  isRemembered: boolean,
+): number => (isRemembered ? sessionRememberedSeconds : sessionIdleSeconds);

@@ -1,0 +1,68 @@
+/**
+ * People in the engine's terms: what a token or userinfo may say of an account, and its role at a resource server.
+ * A disabled account is not found, so that whatever asks for it, at whatever door, is refused.
+ */
+import type { Account as EngineAccount, Configuration } from 'oidc-provider';
+
+import type { Account, AccountStore, ResourceServer } from '../storage/port.ts';
+import { translated } from './store-errors.ts';
+
+/** OpenID Connect Core 5.4: the claims that each scope asks for. How somebody signed in, every ID token tells. */
+export const CLAIMS_BY_SCOPE: Readonly<Record<string, readonly string[]>> = {
+  openid: ['sub', 'acr', 'amr', 'auth_time'],
+  profile: ['name', 'preferred_username', 'updated_at'],
+  email: ['email', 'email_verified'],
+  phone: ['phone_number', 'phone_number_verified'],
+  address: ['address'],
+};
+
+/** Those of them that this server keeps nothing for; a claim without a value is left out (Core 5.3.2). */
+export const CLAIMS_WITHOUT_VALUE: readonly string[] = ['phone_number', 'phone_number_verified', 'address'];
+
+/** How a person signed in, by password; essential `acr` values other than these are refused at once. */
+export const ACR_PASSWORD = '1';
+export const ACR_VALUES: readonly string[] = [ACR_PASSWORD];
+
+export type FindActiveAccount = (accountId: string) => Promise<Account | null>;
+
+/** Finds an account that may be used now. */
+export const createFindActiveAccount =
+  (accounts: Pick<AccountStore, 'find'>): FindActiveAccount =>
+  async (accountId) => {
+    const account = await translated(accounts.find(accountId));
+    return account?.status === 'active' ? account : null;
+  };
+
+/** The engine's hook. */
+export const createFindAccount =
+  (find: FindActiveAccount): NonNullable<Configuration['findAccount']> =>
+  async (_ctx, accountId) => {
+    const account = await find(accountId);
+    return account === null ? undefined : toEngineAccount(account);
+  };
+
+const toEngineAccount = (account: Account): EngineAccount => ({
+  accountId: account.id,
+  claims: () => ({
+    sub: account.id,
+    preferred_username: account.username,
+    updated_at: account.updatedAt,
+    email: account.email,
+    email_verified: account.isEmailVerified,
+    ...(account.fullName !== null && { name: account.fullName }),
+  }),
+});
+
+/**
+ * The role of a person at a resource server, and its level. A role that the resource server does not know (any
+ * more) counts as none: the default one, where there is one, is what everybody has.
+ */
+export function roleAt(
+  { audience, roles, defaultRole }: ResourceServer,
+  account: Account,
+): { readonly role: string; readonly level: number } | null {
+  const held = account.roles[audience];
+  const role = held !== undefined && Object.hasOwn(roles, held) ? held : defaultRole;
+  const level = role === null ? undefined : roles[role];
+  return role === null || level === undefined ? null : { role, level };
+}

@@ -1,0 +1,220 @@
+/** OpenID Connect RP-Initiated Logout 1.0, and how sessions and granted applications end. */
+import { expect, test } from '@jest/globals';
+import * as openid from 'openid-client';
+
+import { json } from '../support/clients.ts';
+import {
+  AFTER_LOGOUT,
+  ask,
+  createRelyingParty,
+  fieldsOf,
+  signIn,
+  signOut,
+} from '../support/relying-party.ts';
+import { describeOnBothStores } from '../support/server.ts';
+import { answer, useSignInServer } from '../support/sign-in.ts';
+
+describeOnBothStores('logout', (store) => {
+  const server = useSignInServer(store);
+
+  const begin = async (scope = 'openid profile email') => {
+    const account = await server().createAccount();
+    const party = await createRelyingParty(server(), { first_party: true });
+    return {
+      account,
+      party,
+      ...(await signIn(server(), party, account, { parameters: { scope, prompt: 'consent' } })),
+    };
+  };
+  const isActive = async ({ party, tokens }: Awaited<ReturnType<typeof begin>>): Promise<boolean> =>
+    (await openid.tokenIntrospection(party.config, tokens.access_token)).active;
+  const isSignedIn = async ({ browser, party }: Awaited<ReturnType<typeof begin>>): Promise<boolean> => {
+    const { left } = await browser.open((await ask(party, { prompt: 'none' })).url.href);
+    return left?.searchParams.has('code') === true;
+  };
+
+  test('asks, ends the session and its tokens, and leads back to the application', async () => {
+    const begun = await begin();
+    const url = openid.buildEndSessionUrl(begun.party.config, {
+      id_token_hint: begun.tokens.id_token ?? '',
+      post_logout_redirect_uri: AFTER_LOGOUT,
+      state: 'abc',
+    });
+    const { left, html } = await signOut(begun.browser, url.href);
+    expect(html).toContain(`Application ${begun.party.id}`);
+    expect(left?.href).toBe(`${AFTER_LOGOUT}?state=abc`);
+    expect([await isSignedIn(begun), await isActive(begun)]).toEqual([false, false]);
+    expect(begun.browser.cookie('portcullis_session')).toBeUndefined();
+  });
+
+  test('ends only the application’s share where the person stays signed in', async () => {
+    const begun = await begin();
+    const { left } = await signOut(begun.browser, `/logout?client_id=${begun.party.id}`, {});
+    expect(left).toBeNull();
+    expect([await isSignedIn(begun), await isActive(begun)]).toEqual([true, false]);
+  });
+
+  test('shows a page of its own where nobody asked to be led back', async () => {
+    const begun = await begin();
+    const { left, answer: page } = await signOut(begun.browser, '/o/logout/');
+    expect([left, page.status]).toEqual([null, 200]);
+    expect(await page.text()).toContain('You are signed out');
+  });
+
+  test('takes the parameters in the body of a POST', async () => {
+    const begun = await begin();
+    const sent = await begun.browser.open('/logout', {
+      method: 'POST',
+      body: new URLSearchParams({ id_token_hint: begun.tokens.id_token ?? '' }),
+    });
+    expect(fieldsOf(await sent.answer.text())).toHaveProperty('xsrf');
+  });
+
+  test.each([
+    [
+      'an address that is not registered',
+      (idToken: string) => ({ id_token_hint: idToken, post_logout_redirect_uri: 'https://evil.example/' }),
+    ],
+    ['a hint that nobody signed', (idToken: string) => ({ id_token_hint: `${idToken.slice(0, -6)}AAAAAA` })],
+    ['a hint that is none', () => ({ id_token_hint: 'nonsense' })],
+    ['an unknown client', () => ({ client_id: 'nobody' })],
+  ])('refuses %s, with a page', async (_name, parameters) => {
+    const begun = await begin();
+    const query = new URLSearchParams(parameters(begun.tokens.id_token ?? ''));
+    const refused = await begun.browser.send(`/logout?${query.toString()}`, {
+      headers: { accept: 'text/html' },
+    });
+    expect([refused.status, refused.headers.get('location')]).toEqual([400, null]);
+    expect(await isSignedIn(begun)).toBe(true);
+  });
+
+  test('ignores an address without a client that registered it', async () => {
+    const begun = await begin();
+    const query = new URLSearchParams({ post_logout_redirect_uri: AFTER_LOGOUT });
+    const { left } = await signOut(begun.browser, `/logout?${query.toString()}`);
+    expect(left).toBeNull();
+  });
+
+  test('refuses a form that is not of this browser', async () => {
+    const begun = await begin();
+    await begun.browser.send('/logout');
+    const refused = await begun.browser.send('/logout/confirm', {
+      method: 'POST',
+      body: new URLSearchParams({ xsrf: 'x'.repeat(48), logout: 'yes' }),
+    });
+    expect(refused.status).toBe(400);
+    expect(await isSignedIn(begun)).toBe(true);
+  });
+
+  test('lists the sessions of an account, and ends one of them', async () => {
+    const account = await server().createAccount();
+    const party = await createRelyingParty(server(), { first_party: true });
+    const [one, other] = [await signIn(server(), party, account), await signIn(server(), party, account)];
+    const sessions = await server().engine.sessions.list(account.id);
+    expect(sessions).toHaveLength(2);
+    expect(sessions[0]).toMatchObject({
+      ip: expect.stringContaining('127.0.0.1'),
+      amr: ['pwd'],
+      userAgent: 'node',
+    });
+    for (const { id } of sessions) {
+      expect(JSON.stringify(sessions)).not.toContain(String(one.browser.cookie('portcullis_session')));
+      expect(id).toMatch(/^[\w-]{21,}$/);
+    }
+    const [first] = sessions;
+    expect(await server().engine.sessions.end('somebody-else', first?.id ?? '')).toBe(false);
+    expect(await server().engine.sessions.end(account.id, first?.id ?? '')).toBe(true);
+    expect(await server().engine.sessions.list(account.id)).toHaveLength(1);
+    const living = await Promise.all(
+      [one, other].map(
+        async ({ tokens }) => (await openid.tokenIntrospection(party.config, tokens.access_token)).active,
+      ),
+    );
+    expect(living.sort()).toEqual([false, true]);
+  });
+
+  test('ends everything of an account, offline_access included, but for the session that asks', async () => {
+    const begun = await begin('openid offline_access');
+    const { account, party } = begun;
+    const elsewhere = await signIn(server(), party, account, {
+      parameters: { scope: 'openid offline_access', prompt: 'consent' },
+    });
+    const here = (await server().engine.sessions.list(account.id)).find(({ id }) => id !== '');
+    expect(here).toBeDefined();
+    server().advance(1);
+    await server().engine.sessions.endAll(account.id, null);
+    expect(await server().engine.sessions.list(account.id)).toEqual([]);
+    expect([await isSignedIn(begun), await isActive(begun)]).toEqual([false, false]);
+    await expect(
+      openid.refreshTokenGrant(party.config, elsewhere.tokens.refresh_token ?? ''),
+    ).rejects.toThrow();
+
+    const kept = { ...begun, ...(await signIn(server(), party, account)) };
+    const other = { ...begun, ...(await signIn(server(), party, account)) };
+    const current = await currentOf(kept.browser);
+    server().advance(1);
+    await server().engine.sessions.endAll(account.id, current);
+    expect([await isSignedIn(kept), await isActive(kept)]).toEqual([true, true]);
+    expect([await isSignedIn(other), await isActive(other)]).toEqual([false, false]);
+  });
+
+  test('a session that ended stays ended when a request under way saves it again', async () => {
+    const begun = await begin();
+    const { artifacts } = server().storage;
+    const at = Math.floor(Date.now() / 1000);
+    const [stored] = await artifacts.listOfAccount('Session', begun.account.id, 1, at);
+    if (stored === undefined) throw new Error('there is no session');
+    server().advance(1);
+    await server().engine.sessions.endAll(begun.account.id, null);
+    const reference = String(stored.payload['reference']).slice(1);
+    await artifacts.upsert({
+      model: 'Session',
+      id: reference,
+      payload: stored.payload,
+      expiresAt: stored.expiresAt,
+      accountId: begun.account.id,
+    });
+    expect(await isSignedIn(begun)).toBe(false);
+  });
+
+  test('lists what a person allowed, and forgets it on request', async () => {
+    const account = await server().createAccount();
+    const party = await createRelyingParty(server());
+    const { browser, tokens } = await signIn(server(), party, account);
+    const { applications } = server().engine;
+    expect(await applications.list(account.id)).toEqual([
+      {
+        clientId: party.id,
+        name: `Application ${party.id}`,
+        scopes: ['email', 'openid', 'profile'],
+        grantedAt: expect.any(Number),
+      },
+    ]);
+    await applications.revoke(account.id, party.id);
+    expect(await applications.list(account.id)).toEqual([]);
+    await expect(openid.refreshTokenGrant(party.config, tokens.refresh_token ?? '')).rejects.toThrow();
+    const again = await answer(browser, (await ask(party)).url.href, { account });
+    expect(again.prompts).toEqual(['consent']);
+  });
+
+  /** The session that a browser has, as this server's own pages see it. */
+  const currentOf = async (browser: ReturnType<ReturnType<typeof server>['browser']>): Promise<string> => {
+    const { answer: told } = await browser.open('/account/session');
+    return String((await json(told))['id']);
+  };
+
+  test('this server’s own pages sign in and know who it is', async () => {
+    const account = await server().createAccount();
+    const browser = server().browser();
+    expect(await json(await browser.send('/account/session'))).toEqual({});
+    await browser.send(`/account/session?account=${account.id}&remember=yes`, { method: 'POST' });
+    const session = await json(await browser.send('/account/session'));
+    expect(session).toMatchObject({ accountId: account.id });
+    const party = await createRelyingParty(server(), { first_party: true });
+    expect((await signIn(server(), party, account, { browser })).journey.prompts).toEqual([]);
+    const other = await server().createAccount();
+    await browser.send(`/account/session?account=${other.id}`, { method: 'POST' });
+    expect(await json(await browser.send('/account/session'))).toMatchObject({ accountId: other.id });
+    expect(await server().engine.sessions.list(account.id)).toEqual([]);
+  });
+});

@@ -4,10 +4,15 @@
  */
 import { z } from 'zod';
 
+import type { PlanUser, RolesOf } from './accounts/declared.ts';
+import { UserInput } from './accounts/schema.ts';
+import { createUserAdministration } from './administration-users.ts';
+import type { UserAdministration } from './administration-users.ts';
 import { applySections } from './apply/apply.ts';
 import type { AppliedItem, Section } from './apply/apply.ts';
 import { readDocument } from './apply/document.ts';
 import type { DocumentFault } from './apply/document.ts';
+import { refuseRepeated } from './apply/repeated.ts';
 import { createClientRegistry } from './clients/registry.ts';
 import type { ClientRegistry, SavedClient } from './clients/registry.ts';
 import { saveClient, toView } from './clients/save.ts';
@@ -17,7 +22,7 @@ import type { Config, Secrets } from './config.ts';
 import { AppError, isAppError } from './errors.ts';
 import { assertSealedBy } from './keys/keystore.ts';
 import { createSealer } from './keys/sealer.ts';
-import { createNameSide, reservedNames } from './names.ts';
+import { createNameSide, foldName, reservedNames } from './names.ts';
 import type { NameSide } from './names.ts';
 import { clientGrantId } from './oidc/adapter.ts';
 import { checkClient } from './oidc/client-check.ts';
@@ -29,26 +34,23 @@ const DEMO_NODE_ID = 'demo-node';
 // What a file may hold; a larger installation is described by several.
 const MAX_ITEMS = 10_000;
 
-/** Two resource servers of one audience could not be told apart by a token. */
-function refuseRepeatedAudiences(servers: readonly ResourceServerInput[], context: z.RefinementCtx): void {
-  for (const [index, { audience }] of servers.entries()) {
-    const first = servers.findIndex((other) => other.audience === audience);
-    if (first === index) continue;
-    const message = `"${audience}" is the audience of resource_servers[${first}] already`;
-    context.addIssue({ code: 'custom', path: [index, 'audience'], message });
-  }
-}
-
 const ApplyFile = z.strictObject({
   resource_servers: z
     .array(ResourceServerInput)
     .max(MAX_ITEMS)
-    .superRefine(refuseRepeatedAudiences)
+    .superRefine(refuseRepeated('resource_servers', 'audience', (audience) => audience))
     .default([]),
   clients: z.array(ClientInput).max(MAX_ITEMS).default([]),
   vpn_nodes: z.array(VpnNodeInput).max(MAX_ITEMS).default([]),
+  users: z
+    .array(UserInput)
+    .max(MAX_ITEMS)
+    .superRefine(refuseRepeated('users', 'email', foldName))
+    .default([]),
 });
 
+export { SERVER_ROLES } from './accounts/registration.ts';
+export type { ImportCounts, ImportLine, RefusedLine, UserView } from './administration-users.ts';
 export type { AppliedItem } from './apply/apply.ts';
 
 export type ApplyOutcome =
@@ -61,6 +63,7 @@ export type ApplyOutcome =
     };
 
 export interface Administration {
+  readonly users: UserAdministration;
   listClients(page: PageRequest, isVpnNode: boolean): Promise<Page<ClientView>>;
   showClient(clientId: string, isVpnNode: boolean): Promise<ClientView>;
   /** `create` refuses an id that is taken; `update` keeps what `fields` does not name. */
@@ -86,7 +89,12 @@ export async function openAdministration(config: Config, secrets: Secrets): Prom
   const storage = await openStorage(secrets.databaseUrl);
   const now = (): number => Math.floor(Date.now() / 1000);
   const sealer = createSealer(secrets.secretKey);
-  assertSealedBy(await storage.signingKeys.read(), sealer); // nothing is sealed under another SECRET_KEY
+  try {
+    assertSealedBy(await storage.signingKeys.read(), sealer); // nothing is sealed under another SECRET_KEY
+  } catch (error) {
+    await storage.close(); // its connections would keep the process alive
+    throw error;
+  }
   const names = createNameSide(storage.names, 'service', reservedNames(config));
   const clients = createClients(storage, names, now);
   const resourceServers = createResourceServerRegistry({
@@ -95,6 +103,7 @@ export async function openAdministration(config: Config, secrets: Secrets): Prom
     seal: sealer.seal,
     open: sealer.open,
   });
+  const { users, ...people } = createUserAdministration(config, storage, now);
 
   /** A client under the noun that it was asked by: `clients` knows no VPN node, `vpn-nodes` nothing else. */
   const get = async (clientId: string, isVpnNode: boolean): Promise<Client> => {
@@ -106,6 +115,7 @@ export async function openAdministration(config: Config, secrets: Secrets): Prom
   };
 
   return {
+    users,
     listClients: async (page, isVpnNode) => {
       const { items, next } = await clients.list(page, { isVpnNode });
       return { items: items.map(toView), next };
@@ -125,7 +135,10 @@ export async function openAdministration(config: Config, secrets: Secrets): Prom
     apply: async (text, env, dryRun) => {
       const read = readDocument(text, ApplyFile, env);
       if (!read.ok) return { ...read, items: [] };
-      const result = await applySections(toSections(read.value, { clients, resourceServers }), dryRun);
+      const result = await applySections(
+        toSections(read.value, { clients, resourceServers, people }),
+        dryRun,
+      );
       return result.ok
         ? result
         : { ...result, faults: result.faults.map(({ path, message }) => read.fault(path, message)) };
@@ -137,12 +150,13 @@ export async function openAdministration(config: Config, secrets: Secrets): Prom
 interface Registries {
   readonly clients: ClientRegistry;
   readonly resourceServers: ReturnType<typeof createResourceServerRegistry>;
+  readonly people: { readonly planUser: PlanUser; readonly rolesOf: RolesOf };
 }
 
 /** The file's lists in the order in which they may refer to each other. */
 const toSections = (
   file: z.infer<typeof ApplyFile>,
-  { clients, resourceServers }: Registries,
+  { clients, resourceServers, people }: Registries,
 ): readonly Section[] => [
   {
     name: 'resource_servers',
@@ -153,13 +167,33 @@ const toSections = (
   },
   {
     name: 'clients',
-    items: file.clients.map((input) => ({ id: input.client_id, plan: () => clients.planClient(input) })),
+    items: file.clients.map((input) => ({ ...idOf(input), plan: () => clients.planClient(input) })),
   },
   {
     name: 'vpn_nodes',
-    items: file.vpn_nodes.map((input) => ({ id: input.client_id, plan: () => clients.planVpnNode(input) })),
+    items: file.vpn_nodes.map((input) => ({ ...idOf(input), plan: () => clients.planVpnNode(input) })),
+  },
+  {
+    name: 'users',
+    items: file.users.map((input) => ({
+      id: input.username,
+      key: foldName(input.username),
+      plan: async () => withoutSecret(await people.planUser(input, declaredWith(file, people.rolesOf))),
+    })),
   },
 ];
+
+/** What a user is planned beside: the other users of the file, and the roles of its resource servers. */
+const declaredWith = (file: z.infer<typeof ApplyFile>, stored: RolesOf): Parameters<PlanUser>[1] => ({
+  together: file.users,
+  rolesOf: async (audience) => {
+    const declared = file.resource_servers.find((server) => server.audience === audience);
+    return declared === undefined ? stored(audience) : Object.keys(declared.roles);
+  },
+});
+
+/** Ids that differ in upper and lower case only are one. */
+const idOf = ({ client_id: id }: { readonly client_id: string }) => ({ id, key: foldName(id) });
 
 const createClients = (storage: Storage, names: NameSide, now: () => number): ClientRegistry =>
   createClientRegistry({
@@ -170,7 +204,7 @@ const createClients = (storage: Storage, names: NameSide, now: () => number): Cl
     now,
   });
 
-/** A resource server's secret is given, never made, so there is none to show. */
+/** What a resource server or a person signs in by is given, never made, so there is no secret to show. */
 const withoutSecret = <P extends { save(): Promise<unknown> }>(plan: P) => ({
   ...plan,
   save: async () => {

@@ -8,13 +8,22 @@ import { isAppError } from '../errors.ts';
 export interface Plan {
   readonly action: 'create' | 'update' | 'none';
   readonly changes: readonly string[];
+  /** It takes something that has to be given to another one first: saved after those that do not. */
+  readonly takes?: boolean;
   save(): Promise<{ readonly secret: string | null }>;
+}
+
+interface SectionItem {
+  readonly id: string;
+  /** Two items of one key are the same thing; the id itself where it is left out. */
+  readonly key?: string;
+  readonly plan: () => Promise<Plan>;
 }
 
 /** One list of the file and how an item of it is planned. */
 export interface Section {
   readonly name: string;
-  readonly items: readonly { readonly id: string; readonly plan: () => Promise<Plan> }[];
+  readonly items: readonly SectionItem[];
 }
 
 export interface AppliedItem {
@@ -64,7 +73,8 @@ export async function applySections(sections: readonly Section[], dryRun: boolea
 /** What was saved before another administrator, or the store, made a save fail is told, with its secrets. */
 async function saveAll(planned: readonly PlannedItem[], dryRun: boolean): Promise<ApplyResult> {
   const items: AppliedItem[] = [];
-  for (const { section, index, id, plan } of planned) {
+  const takesLast = planned.toSorted((a, b) => Number(a.plan.takes ?? false) - Number(b.plan.takes ?? false));
+  for (const { section, index, id, plan } of takesLast) {
     try {
       const secret = dryRun ? null : (await plan.save()).secret;
       items.push({ section, id, action: plan.action, changes: plan.changes, secret });
@@ -80,11 +90,11 @@ async function saveAll(planned: readonly PlannedItem[], dryRun: boolean): Promis
 function repeatedIds(sections: readonly Section[]): ItemFault[] {
   const seen = new Map<string, string>();
   return sections.flatMap(({ name, items }) =>
-    items.flatMap(({ id }, index) => {
-      const first = seen.get(id);
+    items.flatMap(({ id, key = id }, index) => {
+      const first = seen.get(key);
       if (first !== undefined)
         return [{ path: [name, index] as const, message: `"${id}" stands already at ${first}` }];
-      seen.set(id, `${name}[${index}]`);
+      seen.set(key, `${name}[${index}]`);
       return [];
     }),
   );

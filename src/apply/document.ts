@@ -32,7 +32,12 @@ const YAML_FAULTS: Readonly<Record<string, string>> = {
   RESOURCE_EXHAUSTION: 'this is nested too deep',
   TAB_AS_INDENT: 'this line is indented by a tab: use spaces',
 };
-const SECRET_FIELDS: ReadonlySet<PropertyKey | undefined> = new Set(['client_secret', 'secret']);
+const SECRET_FIELDS: ReadonlySet<PropertyKey | undefined> = new Set([
+  'client_secret',
+  'secret',
+  'password',
+  'password_hash',
+]);
 const Reference = z.strictObject({ env: z.string().min(1) });
 
 /** Reads `text` against a strict schema. */

@@ -25,7 +25,7 @@ export async function administer(
 ): Promise<void> {
   const loaded = loadConfig({ flags: configFlags(command), env: io.env, cwd: io.cwd });
   if (!loaded.ok) {
-    fail(io, describeFaults(loaded.faults));
+    fail(io, describeFaults(loaded.faults), 'invalid_configuration');
     return;
   }
   const { config, secrets } = loaded;
@@ -37,10 +37,8 @@ export async function administer(
       await administration.close();
     }
   } catch (error) {
-    fail(
-      io,
-      refusal(error, config.database.kind === 'sqlite' ? config.database.path : config.database.redactedUrl),
-    );
+    const store = config.database.kind === 'sqlite' ? config.database.path : config.database.redactedUrl;
+    fail(io, refusal(error, store), isAppError(error) ? error.code : 'failed');
   }
 }
 

@@ -1,5 +1,5 @@
 /** `portcullis clients` and `portcullis vpn-nodes`: list, show, create, update, delete, rotate-secret. */
-import { InvalidArgumentError, Option } from 'commander';
+import { Option } from 'commander';
 import type { Command } from 'commander';
 
 import type { Administration } from '../administration.ts';
@@ -8,6 +8,7 @@ import { byOption, FIELDS, given, KEY_METHOD, readClientInput } from './client-i
 import { fail, printJson } from './io.ts';
 import type { Io } from './io.ts';
 import { formatTable } from './table.ts';
+import { wholeNumber } from './whole-number.ts';
 
 const PAGE = 100;
 const MAX_OVERLAP_SECONDS = 30 * 86_400;
@@ -182,13 +183,4 @@ function printSecret(io: Io, isJson: boolean, clientId: string, secret: string |
   }
   io.out(`${clientId}: ${done}.\n`);
   if (secret !== null) io.out(`client_secret: ${secret}\nIt is shown this once: only its digest is kept.\n`);
-}
-
-/** An option's whole number within bounds. */
-function wholeNumber(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
-    throw new InvalidArgumentError(`Expected a whole number from ${least} to ${most}.`);
-  };
 }

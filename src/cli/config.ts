@@ -80,7 +80,7 @@ function toDocument({ config, sources, secretSources, faults, warnings }: Config
 
 /** Each setting's value as the settings file would write it. */
 function effectiveValues(config: Config): Readonly<Record<SettingName, unknown>> {
-  const { database, metricsAddress: metrics, tokens, vpn } = config;
+  const { database, metricsAddress: metrics, tokens, sessions, mail, brand, vpn } = config;
   return {
     environment: config.environment,
     issuer: config.issuer,
@@ -96,7 +96,16 @@ function effectiveValues(config: Config): Readonly<Record<SettingName, unknown>>
     keysFolder: config.keysFolder,
     varFolder: config.varFolder,
     accessTokenLifetimeSeconds: tokens.accessTokenLifetimeSeconds,
+    refreshTokenIdleSeconds: tokens.refreshTokenIdleSeconds,
+    refreshTokenAbsoluteSeconds: tokens.refreshTokenAbsoluteSeconds,
+    refreshRetryWindowSeconds: tokens.refreshRetryWindowSeconds,
     jwksMaxAgeSeconds: tokens.jwksMaxAgeSeconds,
+    sessionIdleSeconds: sessions.idleSeconds,
+    sessionRememberedSeconds: sessions.rememberedSeconds,
+    registration: config.registration ? 'on' : 'off',
+    mailFrom: mail.from,
+    brandName: brand.name,
+    brandAccent: brand.accent,
     vpnAudience: vpn.audience,
     vpnTokenLifetimeSeconds: vpn.tokenLifetimeSeconds,
     vpnRateLimit: vpn.exchangesPerMinute,

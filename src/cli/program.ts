@@ -10,18 +10,25 @@ import { EXIT } from './io.ts';
 import type { Io } from './io.ts';
 import { registerSecretsCommands } from './secrets.ts';
 import { registerServeCommand } from './serve.ts';
+import { registerUsersCommands } from './users.ts';
 
 /** Runs one command line (without node and script). Sets the exit code; never rejects for wrong usage. */
-export async function runProgram(argv: readonly string[], io: Io): Promise<void> {
+export async function runProgram(argv: readonly string[], processIo: Io): Promise<void> {
+  let isJson = false;
+  const io: Io = { ...processIo, isJson: () => isJson };
   const program = new Command('portcullis')
     .description('A self-hosted OAuth 2 authorization server.')
     .version(version(), '-V, --version', 'print the version')
     .configureOutput({ writeOut: io.out, writeErr: io.err })
     .showHelpAfterError('(add --help to see what it takes)')
-    .exitOverride();
+    .exitOverride()
+    .hook('preAction', (_program, command) => {
+      isJson = command.opts()['json'] === true;
+    });
   registerServeCommand(program, io);
   registerApplyCommand(program, io);
   registerClientCommands(program, io);
+  registerUsersCommands(program, io);
   registerConfigCommands(program, io);
   registerSecretsCommands(program, io);
   for (const command of allCommands(program)) inheritSettings(command, program);

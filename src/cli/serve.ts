@@ -14,6 +14,10 @@ import type { Io } from './io.ts';
 
 // Log lines leave in blocks of 4 KiB, and at the latest after this time.
 const LOG_FLUSH_MS = 200;
+// What waits for a disk that is full or a reader that is slow; beyond it lines are dropped, so that memory stays flat.
+const LOG_MAX_WAITING_BYTES = 8 * 1024 * 1024;
+// A log that cannot be written does not hold up the end of the process.
+const LOG_LAST_MS = 500;
 // npm hands on the Ctrl-C that the terminal sent to this process too: within this time both are one.
 const SAME_SIGNAL_MS = 1_000;
 
@@ -33,22 +37,7 @@ async function serve(io: Io, command: Command): Promise<void> {
   }
   for (const warning of loaded.warnings) io.err(`warning: ${describeFault(warning)}\n`);
 
-  const logDestination = pino.destination({ dest: 1, sync: false, minLength: 4096 });
-  let isLogLost = false;
-  logDestination.on('error', (error: Error) => {
-    // A full disk or a closed pipe costs log lines, not the service.
-    if (!isLogLost) io.err(`Log lines are lost: ${error.message}.\n`);
-    isLogLost = true;
-  });
-  const flush = setInterval(() => logDestination.flush(), LOG_FLUSH_MS);
-  const end = (): void => {
-    clearInterval(flush);
-    try {
-      logDestination.flushSync();
-    } catch {
-      // told above
-    }
-  };
+  const { logDestination, end } = openLog(io);
   let server: PortcullisServer | null = null;
   try {
     server = await startServer({ ...loaded, logDestination });
@@ -58,14 +47,55 @@ async function serve(io: Io, command: Command): Promise<void> {
     if (isAbort(error)) return; // a signal came before it was ready; stopOnSignals ends the process
     fail(io, Error.isError(error) ? error.message : String(error));
     await server?.stop();
-    end();
+    await end();
   }
+}
+
+interface Log {
+  readonly logDestination: ReturnType<typeof pino.destination>;
+  /** Writes what waits, where it can be written. */
+  readonly end: () => Promise<void>;
+}
+
+/** The log on standard output. A full disk or a closed pipe costs log lines, not the service. */
+function openLog(io: Io): Log {
+  let isStuck = false;
+  // Ahead of the destination's own handler, whose flushSync() tries a full disk again for ever: so would a crash.
+  process.once('exit', () => {
+    if (isStuck) logDestination.destroy();
+  });
+  const logDestination = pino.destination({
+    dest: 1,
+    sync: false,
+    minLength: 4096,
+    maxLength: LOG_MAX_WAITING_BYTES,
+  });
+  logDestination.on('error', (error: Error) => {
+    if (!isStuck) io.err(`The log cannot be written (${error.message}): lines are lost until it can.\n`);
+    isStuck = true;
+  });
+  logDestination.on('write', () => {
+    isStuck = false;
+  });
+  const flush = setInterval(() => logDestination.flush(), LOG_FLUSH_MS);
+  return {
+    logDestination,
+    end: async () => {
+      clearInterval(flush);
+      const ended = Promise.withResolvers<undefined>();
+      const giveUp = setTimeout(ended.resolve, LOG_LAST_MS, undefined);
+      logDestination.once('close', ended.resolve).once('error', ended.resolve).end();
+      await ended.promise;
+      clearTimeout(giveUp);
+      logDestination.destroy();
+    },
+  };
 }
 
 const isAbort = (error: unknown): boolean => Error.isError(error) && error.name === 'AbortError';
 
 /** The first signal finishes what is in flight, a later one does not wait for it. */
-function stopOnSignals(server: PortcullisServer, end: () => void): void {
+function stopOnSignals(server: PortcullisServer, end: () => Promise<void>): void {
   let stoppingSince: number | null = null;
   const onSignal = (): void => {
     if (stoppingSince !== null) {
@@ -74,12 +104,9 @@ function stopOnSignals(server: PortcullisServer, end: () => void): void {
     }
     stoppingSince = performance.now();
     server.stop().then(
-      () => {
-        end();
-        process.exit(0);
-      },
-      (error: unknown) => {
-        end();
+      () => end().then(() => process.exit(0)),
+      async (error: unknown) => {
+        await end();
         process.stderr.write(`The stop failed: ${String(error)}\n`);
         process.exit(1);
       },

@@ -203,7 +203,7 @@ clients: [{ client_id: old-client, scope: api }]`;
     };
 
     test.each<[string, string, readonly (readonly [number, string, RegExp])[]]>([
-      ['an unknown section', 'clients: []\nusers: []\n', [[2, 'users', /no such field/]]],
+      ['an unknown section', 'clients: []\ncustomers: []\n', [[2, 'customers', /no such field/]]],
       [
         'an unknown field',
         'vpn_nodes:\n  - client_id: a\n    nmae: x\n',

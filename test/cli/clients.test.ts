@@ -161,7 +161,7 @@ describeOnBothStores('clients and VPN nodes', (store) => {
     test('refuses an id that is not there', async () => {
       const sentence = new RegExp(`^There is no ${one} "absent"\\.\n$`);
       for (const verb of ['show', 'delete', 'rotate-secret'])
-        expectRefusal(await cli(noun, verb, 'absent', '--json'), sentence);
+        expectRefusal(await cli(noun, verb, 'absent'), sentence);
       expectRefusal(await cli(noun, 'update', 'absent', '--name', 'x'), sentence);
     });
 
@@ -311,7 +311,7 @@ describe('a store that cannot be used', () => {
     ],
   ])('%s is told, with exit code 1 and without the password', async (_name, DATABASE_URL, sentence) => {
     const cwd = makeFolder();
-    const { out, err, code } = await portcullis(['clients', 'list', '--json'], {
+    const { out, err, code } = await portcullis(['clients', 'list'], {
       cwd,
       env: { DATABASE_URL, VAR_DIR: cwd },
     });

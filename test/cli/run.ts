@@ -1,6 +1,8 @@
 /** Runs commands in the test's process, and gives what they would have printed. */
 import { Command, CommanderError } from 'commander';
+import { Readable } from 'node:stream';
 
+import { createInput } from '../../src/cli/input.ts';
 import type { Io } from '../../src/cli/io.ts';
 import { runProgram } from '../../src/cli/program.ts';
 import type { TestServer } from '../support/server.ts';
@@ -16,16 +18,25 @@ export interface Ran {
 interface Surroundings {
   readonly cwd: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Standard input; nothing where it is left out. */
+  readonly stdin?: Readable & { readonly isTTY?: boolean };
 }
 
 /** What a command printed, and the code that it would have ended with. */
 type Printed = { -readonly [Key in keyof Ran]: Ran[Key] };
 
-function printer({ cwd, env = {} }: Surroundings): { readonly io: Io; readonly printed: Printed } {
+function printer({ cwd, env = {}, stdin = Readable.from([]) }: Surroundings): {
+  readonly io: Io;
+  readonly printed: Printed;
+} {
   const printed: Printed = { out: '', err: '', code: 0 };
   const io: Io = {
     env,
     cwd,
+    input: createInput(
+      () => stdin,
+      (text) => void (printed.err += text),
+    ),
     out: (text) => void (printed.out += text),
     err: (text) => void (printed.err += text),
     setExitCode: (code) => void (printed.code = code),
@@ -61,7 +72,11 @@ export async function portcullis(argv: readonly string[], surroundings: Surround
 }
 
 /** The environment in which commands work on the store of a test server. */
-export const environmentOf = ({ config, secrets, folder }: TestServer): Record<string, string> => ({
+export const environmentOf = ({
+  config,
+  secrets,
+  folder,
+}: Pick<TestServer, 'config' | 'secrets' | 'folder'>): Record<string, string> => ({
   NODE_ENV: 'test',
   ISSUER: config.issuer,
   VAR_DIR: folder,

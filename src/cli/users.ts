@@ -1,0 +1,197 @@
+/** `portcullis users`: list, show, create, update, delete, lock, unlock, reset-password; `import` is beside it. */
+import { InvalidArgumentError, Option } from 'commander';
+import type { Command } from 'commander';
+
+import { SERVER_ROLES } from '../administration.ts';
+import type { Administration, UserView } from '../administration.ts';
+import { AppError, isAppError } from '../errors.ts';
+import { addStoreCommand, administer } from './administer.ts';
+import { printJson } from './io.ts';
+import type { Io } from './io.ts';
+import { PASSWORD_HELP, readPassword } from './password.ts';
+import { formatTable } from './table.ts';
+import { registerUsersImport } from './users-import.ts';
+import { wholeNumber } from './whole-number.ts';
+
+const PAGE = 100;
+
+type Options = Readonly<Record<string, unknown>>;
+type Add = (name: string, description: string, example: string) => Command;
+type Users = Administration['users'];
+
+/** Adds the noun. */
+export function registerUsersCommands(program: Command, io: Io): void {
+  const parent = program
+    .command('users')
+    .description('manage the people who sign in; each is named by username or address');
+  const add: Add = (name, description, example) =>
+    addStoreCommand(parent, name, description).addHelpText('after', `\nExample:\n  ${example}`);
+
+  registerReading(io, add);
+  registerCreate(io, add);
+  registerUpdate(io, add);
+  registerVerbs(io, add);
+  registerUsersImport(io, add);
+}
+
+function registerReading(io: Io, add: Add): void {
+  add('list', 'list all users, a page at a time', 'portcullis users list --limit 20')
+    .option('--limit <number>', 'how many to list', wholeNumber(1, 200), PAGE)
+    .option('--after <username>', 'list those that follow this one')
+    .action((options: { limit: number; after?: string; json?: true }, command: Command) =>
+      administer(io, command, ({ users }) => list(io, users, options)),
+    );
+  add('show <user>', 'show one user', 'portcullis users show ada@example.com').action(
+    (login: string, _options: Options, command: Command) =>
+      administer(io, command, async ({ users }) => printJson(io, await users.show(login))),
+  );
+}
+
+async function list(
+  io: Io,
+  users: Users,
+  { limit, after, json }: { limit: number; after?: string; json?: true },
+): Promise<void> {
+  const page = await users.list({ limit, after });
+  if (json === true) {
+    printJson(io, page);
+    return;
+  }
+  const rows = page.items.map(({ username, email, role, disabled, full_name: name }) => [
+    username,
+    email,
+    role,
+    disabled ? 'disabled' : 'active',
+    name ?? '',
+  ]);
+  io.out(
+    rows.length === 0
+      ? 'There are none. Make the first one by: portcullis users create NAME --email ADDRESS --role admin\n'
+      : formatTable(['USERNAME', 'EMAIL', 'ROLE', 'STATUS', 'NAME'], rows),
+  );
+  if (page.next !== null) io.err(`More follow: add --after ${page.next}\n`);
+}
+
+/** What may be said of a user, apart from how they sign in. */
+const addFields = (command: Command): Command =>
+  command
+    .option('--email-verified', 'the address is known to be theirs')
+    .option('--full-name <name>', 'their name; an empty one for none')
+    .addOption(new Option('--role <role>', 'what they are on this server').choices(SERVER_ROLES))
+    .addOption(
+      new Option(
+        '--roles <audience=role>',
+        'their role on VPN nodes or at an API; repeat it for several. Those that are not named end',
+      ).argParser(collectRole),
+    );
+
+function collectRole(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const at = text.lastIndexOf('=');
+  if (at > 0 && at < text.length - 1) return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
+  throw new InvalidArgumentError('Expected an audience and a role, such as vpn-node=manager.');
+}
+
+const fieldsOf = ({ email, emailVerified, fullName, role, roles }: Options): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries({
+      email,
+      email_verified: emailVerified,
+      full_name: fullName,
+      role,
+      roles: roles === false ? {} : roles,
+    }).filter(([, value]) => value !== undefined),
+  );
+
+function registerCreate(io: Io, add: Add): void {
+  const example = 'portcullis users create ada --email ada@example.com --role admin';
+  addFields(
+    add('create <username>', 'make a user', `${example}\n\n${PASSWORD_HELP}`).requiredOption(
+      '--email <address>',
+      'their address',
+    ),
+  )
+    .option('--no-password', 'ask for no password: they set one by "forgot password"')
+    .action((username: string, options: Options, command: Command) =>
+      administer(io, command, async ({ users }) => {
+        const askPassword = options['password'] === false ? null : () => readPassword(io);
+        const user = await byOption(users.create({ ...fieldsOf(options), username }, askPassword));
+        tell(io, options, user, 'created');
+      }),
+    );
+}
+
+function registerUpdate(io: Io, add: Add): void {
+  const example = 'portcullis users update ada --role developer --roles vpn-node=manager';
+  addFields(add('update <user>', 'change what the options name', example))
+    .option('--email <address>', 'their new address, unverified if nothing else is said')
+    .option('--no-email-verified', 'the address is not known to be theirs')
+    .option('--no-roles', 'no role anywhere but on this server')
+    .action((login: string, options: Options, command: Command) => {
+      const fields = fieldsOf(options);
+      if (Object.keys(fields).length === 0)
+        command.error('error: nothing to change: name what changes by an option');
+      return administer(io, command, async ({ users }) => {
+        const { user, changes } = await byOption(users.update(login, fields));
+        tell(io, options, user, changes.length === 0 ? 'unchanged' : 'updated');
+      });
+    });
+}
+
+/** What is done to a user without saying anything of them. */
+function registerVerbs(io: Io, add: Add): void {
+  add(
+    'delete <user>',
+    'delete a user; their sessions and tokens end, and nobody is called so again',
+    'portcullis users delete ada',
+  ).action((login: string, options: Options, command: Command) =>
+    administer(io, command, async ({ users }) => {
+      const username = await users.delete(login);
+      if (options['json'] === true) printJson(io, { deleted: username });
+      else io.out(`Deleted the user ${username}.\n`);
+    }),
+  );
+  const addVerb = (verb: 'lock' | 'unlock', description: string): void => {
+    add(`${verb} <user>`, description, `portcullis users ${verb} ada`).action(
+      (login: string, options: Options, command: Command) =>
+        administer(io, command, async ({ users }) =>
+          tell(io, options, await users[verb](login), `${verb}ed`),
+        ),
+    );
+  };
+  addVerb('lock', 'let nobody sign in as them until they are unlocked; their sessions and tokens end');
+  addVerb('unlock', 'let them sign in again: after a lock, or after too many wrong passwords');
+  add(
+    'reset-password <user>',
+    'give them a new password; every session of theirs ends',
+    `portcullis users reset-password ada\n\n${PASSWORD_HELP}`,
+  ).action((login: string, options: Options, command: Command) =>
+    administer(io, command, async ({ users }) => {
+      tell(io, options, await byOption(users.setPassword(login, () => readPassword(io))), 'password set');
+    }),
+  );
+}
+
+function tell(io: Io, { json }: Options, user: UserView, done: string): void {
+  if (json === true) printJson(io, { ...user, done });
+  else io.out(`${user.username}: ${done}.\n`);
+}
+
+const OPTION_OF: Readonly<Record<string, string>> = {
+  email: '--email',
+  full_name: '--full-name',
+  roles: '--roles',
+};
+
+/** Faults by the options that people typed instead of the fields' names. */
+async function byOption<T>(saving: Promise<T>): Promise<T> {
+  try {
+    return await saving;
+  } catch (error) {
+    if (!isAppError(error) || error.errors === undefined) throw error;
+    const sentences = error.errors.map(({ path, message }) => {
+      const [field = '', ...rest] = path.split('.');
+      return `${[OPTION_OF[field] ?? field, ...rest].join(' ')}: ${message}`;
+    });
+    throw new AppError(error.code, sentences.join('\n'), { cause: error });
+  }
+}

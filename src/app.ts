@@ -2,6 +2,8 @@
  * The composition root of the server: the only file that knows every part. Read it top to bottom: what is
  * shared, the service on an open store (see `service.ts`), the HTTP server around it, and how all of it stops.
  */
+import { join } from 'node:path';
+
 import type Koa from 'koa';
 import type { DestinationStream } from 'pino';
 
@@ -19,6 +21,8 @@ import type { Answer, HttpAppOptions } from './http/server.ts';
 import { createViews } from './http/views.ts';
 import { createKeystore } from './keys/keystore.ts';
 import { createSealer } from './keys/sealer.ts';
+import { createMailer } from './mail/mailer.ts';
+import type { Mailer } from './mail/mailer.ts';
 import { createLogger, createMetrics } from './observability.ts';
 import type { KoaContextWithOIDC } from './oidc/engine-middleware.ts';
 import { createReadiness } from './readiness.ts';
@@ -53,7 +57,8 @@ export async function startServer(options: ServerOptions): Promise<PortcullisSer
   const logger = createLogger(config.logLevel, logDestination);
   const metrics = createMetrics();
   const events = createEvents({ logger, metrics });
-  const renderPage = createViews();
+  const renderPage = createViews({ brand: config.brand, now });
+  const mailer = openMailer(config, secrets, events);
   const stopping = new AbortController();
   const readiness = createReadiness();
 
@@ -75,7 +80,7 @@ export async function startServer(options: ServerOptions): Promise<PortcullisSer
       now,
     });
     const ring = await untilAvailable(() => keystore.prepare(), onUnavailable, stopping.signal);
-    service = createService({ config, storage, sealer, events, renderPage, now, ring });
+    service = createService({ config, secrets, storage, sealer, mailer, events, renderPage, now, ring });
     readiness.serve(storage.ping);
     startJobs({ service, keystore, events, now, signal: stopping.signal });
     return config.environment === 'development' ? createDemoNode(storage, now) : null;
@@ -92,11 +97,8 @@ export async function startServer(options: ServerOptions): Promise<PortcullisSer
   const { host, port, metricsAddress } = config;
   const metricsListener =
     metricsAddress === null ? null : await listenForMetrics(metrics.registry, metricsAddress);
-  const server = await listen(
-    composeHttp({ config, running, routers, renderPage, events, onAnswer }),
-    host,
-    port,
-  );
+  const http = composeHttp({ config, running, routers, renderPage, events, onAnswer });
+  const server = await listen(http, host, port);
 
   return {
     port: server.port,
@@ -106,6 +108,7 @@ export async function startServer(options: ServerOptions): Promise<PortcullisSer
       stopping.abort();
       await server.stop();
       await metricsListener?.stop();
+      await mailer.close();
       await storage?.close();
     },
   };
@@ -123,6 +126,7 @@ const composeHttp = ({ config, running, routers, renderPage, events, onAnswer }:
     isDevelopment: !config.isProduction,
     trustedHops: config.trustedProxies,
     allowedOrigins: config.corsAllowedOrigins,
+    isClientOrigin: (origin) => running().isClientOrigin(origin),
     jwksMaxAgeSeconds: config.tokens.jwksMaxAgeSeconds,
     // The engine defines `ctx.oidc` itself, on the plain context.
     engine: (ctx, next) =>
@@ -130,10 +134,22 @@ const composeHttp = ({ config, running, routers, renderPage, events, onAnswer }:
         .current()
         .engine.handle(ctx as KoaContextWithOIDC, next),
     routers,
+    pages: async (ctx, next) => running().pages(ctx, next),
     showDetail: config.debug,
     renderPage,
     onFailure: events.serverFailed,
     onAnswer,
+  });
+
+const openMailer = (config: Config, { smtpUrl }: Secrets, events: Events): Mailer =>
+  createMailer({
+    smtpUrl,
+    folder: config.isProduction ? null : join(config.varFolder, 'mail'),
+    from: config.mail.from,
+    issuer: config.issuer,
+    brandName: config.brand.name,
+    events,
+    isDevelopment: config.environment === 'development',
   });
 
 const createExchange = (config: Config, running: () => Service, events: Events, now: () => number) =>

@@ -3,16 +3,22 @@
  * key ring, and the jobs that follow key changes and delete what expired. A part of the composition root.
  */
 import { repeat } from './background.ts';
-import type { Config } from './config.ts';
+import { createClientOrigins } from './clients/origins.ts';
+import type { IsClientOrigin } from './clients/origins.ts';
+import type { Config, Secrets } from './config.ts';
 import type { Events } from './events.ts';
 import type { RenderPage } from './http/views.ts';
 import type { KeyRing, Keystore } from './keys/keystore.ts';
 import type { Sealer } from './keys/sealer.ts';
 import { createAccessTokenSigner } from './keys/signer.ts';
 import type { Sign } from './keys/signer.ts';
+import type { Mailer } from './mail/mailer.ts';
+import type { EnginePages } from './oidc/pages.ts';
 import { createEngine } from './oidc/provider.ts';
 import type { Engine } from './oidc/provider.ts';
 import { foldName, reservedNames } from './names.ts';
+import { createPeople } from './people.ts';
+import type { ServePages } from './people.ts';
 import type { Storage } from './storage/port.ts';
 
 // Contracts: a rotation is seen by each instance within seconds.
@@ -32,14 +38,18 @@ interface Generation {
 export interface Service {
   readonly storage: Storage;
   current(): Generation;
+  readonly isClientOrigin: IsClientOrigin;
+  readonly pages: ServePages;
   /** Replaces the engine and the signer in one assignment; requests in flight finish on the old ones. */
   useRing(ring: KeyRing): void;
 }
 
 export interface ServiceOptions {
   readonly config: Config;
+  readonly secrets: Pick<Secrets, 'jwtSecretKey'>;
   readonly storage: Storage;
   readonly sealer: Sealer;
+  readonly mailer: Mailer;
   readonly events: Events;
   readonly renderPage: RenderPage;
   readonly now: () => number;
@@ -47,15 +57,8 @@ export interface ServiceOptions {
 }
 
 /** Builds the engine and the signer of the present key ring. */
-export function createService({
-  config,
-  storage,
-  sealer,
-  events,
-  renderPage,
-  now,
-  ring,
-}: ServiceOptions): Service {
+export function createService(options: ServiceOptions): Service {
+  const { config, secrets, storage, sealer, events, renderPage, now, ring } = options;
   const build = (forRing: KeyRing): Generation => ({
     ring: forRing,
     sign: createAccessTokenSigner(forRing.jwks, 'RS256'),
@@ -63,20 +66,20 @@ export function createService({
       issuer: config.issuer,
       jwks: forRing.jwks,
       artifacts: storage.artifacts,
+      accounts: storage.accounts,
+      counters: storage.counters,
       clients: storage.clients,
       resourceServers: storage.resourceServers,
       openSecret: sealer.open,
       isReservedAudience: (audience) => reservedNames(config).includes(foldName(audience)),
       accessTokenLifetimeSeconds: config.tokens.accessTokenLifetimeSeconds,
-      renderError: (ctx, out) => {
-        const { error, error_description: description } = out;
-        renderPage(ctx, 'error', {
-          status: ctx.status,
-          error,
-          description,
-          requestId: ctx.state['requestId'],
-        });
-      },
+      refreshTokenIdleSeconds: config.tokens.refreshTokenIdleSeconds,
+      refreshTokenAbsoluteSeconds: config.tokens.refreshTokenAbsoluteSeconds,
+      refreshRetryWindowSeconds: config.tokens.refreshRetryWindowSeconds,
+      sessionIdleSeconds: config.sessions.idleSeconds,
+      sessionRememberedSeconds: config.sessions.rememberedSeconds,
+      cookieSecret: secrets.jwtSecretKey,
+      pages: createEnginePages(renderPage),
       events,
       showDetail: config.debug,
       now,
@@ -86,11 +89,42 @@ export function createService({
   return {
     storage,
     current: () => current,
+    isClientOrigin: createClientOrigins(storage.clients),
+    pages: createPeople({ ...options, engine: () => current.engine }),
     useRing: (next) => {
       current = build(next);
     },
   };
 }
+
+/** The engine's pages, drawn by our templates. */
+const createEnginePages = (renderPage: RenderPage): EnginePages => ({
+  error: (ctx, { error, description }) =>
+    renderPage(ctx, 'error', {
+      status: ctx.status,
+      error,
+      description,
+      requestId: ctx.state['requestId'],
+    }),
+  logout: (ctx, { form, client, redirectUri }) =>
+    renderPage(
+      ctx,
+      'pages/logout',
+      { form, clientName: client?.name },
+      { formAction: redirectUri === null ? [] : [redirectUri] },
+    ),
+  loggedOut: (ctx) => renderPage(ctx, 'pages/signed-out', {}),
+  deviceCode: (ctx, { form, userCode, fault }) => {
+    if (fault === 'declined') renderPage(ctx, 'pages/device-done', { aborted: true });
+    else {
+      const errors = fault === null ? {} : { user_code: 'problem.userCode' };
+      renderPage(ctx, 'pages/device-code', { form, values: { user_code: userCode }, errors });
+    }
+  },
+  deviceConfirm: (ctx, { form, userCode, client }) =>
+    renderPage(ctx, 'pages/device-confirm', { form, userCode, clientName: client.name }),
+  deviceDone: (ctx, { client }) => renderPage(ctx, 'pages/device-done', { clientName: client?.name }),
+});
 
 export interface JobOptions {
   readonly service: Service;

@@ -83,6 +83,18 @@ describe('the commands', () => {
     TIMEOUT_MS,
   );
 
+  test(
+    'of people make the first administrator and import others',
+    async () => {
+      settings = { ...settings, PORTCULLIS_PASSWORD: 'a password that nobody is asked for' };
+      const { out } = await run('people');
+      expect(out).toContain('ada: created.');
+      expect(out).toContain('"full_name": "Ada Lovelace"');
+      expect(out).toContain('3 read, 3 created, 0 refused.');
+    },
+    TIMEOUT_MS,
+  );
+
   test('that the server prints at its first start work when they are pasted', async () => {
     const err = server?.err() ?? '';
     const commands = err.slice(err.indexOf('Paste these:')).match(/^ {2}\S.*$/gm) ?? [];
@@ -99,6 +111,7 @@ describe('the commands', () => {
     const marked = new Set(BLOCKS.map(([, name]) => name));
     expect([...marked].sort()).toEqual([
       'apply',
+      'people',
       'register',
       'resource-server',
       'vpn-node',

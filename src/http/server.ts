@@ -13,6 +13,7 @@ import type { Context, Middleware } from 'koa';
 import type Router from 'koa-router';
 
 import { createCors } from './cors.ts';
+import { createDeadline } from './deadline.ts';
 import { canonicalize, createProtocolRoutes, isProtocolPath } from './endpoints.ts';
 import { assertAnswered, assureRetryAfter, createErrorAnswer } from './errors.ts';
 import type { ErrorAnswerOptions, OnFailure } from './errors.ts';
@@ -32,16 +33,22 @@ const LAST_REQUESTS_MS = 250;
 // Longer than the idle time of the usual load balancers, so that they and not we close a quiet connection.
 const KEEP_ALIVE_MS = 65_000;
 
+const PAGES = /^\/(account|interaction)(\/|$)/;
+
 export interface HttpAppOptions {
   readonly issuer: string;
   readonly isDevelopment: boolean;
   /** Proxies in front of this server; each adds one entry to X-Forwarded-For. */
   readonly trustedHops: number;
   readonly allowedOrigins: readonly string[];
+  /** True for an origin of a registered redirect URI. */
+  readonly isClientOrigin: (origin: string) => Promise<boolean>;
   readonly jwksMaxAgeSeconds: number;
   readonly engine: Middleware;
   /** Tried in this order, before the protocol. */
   readonly routers: readonly Router[];
+  /** The pages for people, under `/account` and `/interaction`. */
+  readonly pages: (ctx: Context, next: () => Promise<unknown>) => Promise<unknown>;
   readonly showDetail: ErrorAnswerOptions['showDetail'];
   readonly renderPage: RenderPage;
   readonly onFailure: OnFailure;
@@ -59,7 +66,8 @@ export interface Answer {
 
 /** Builds the Koa application. */
 export function createHttpApp(options: HttpAppOptions): Koa {
-  const { issuer, trustedHops, allowedOrigins, jwksMaxAgeSeconds, engine, routers, onFailure } = options;
+  const { issuer, trustedHops, allowedOrigins, isClientOrigin, routers, onFailure } = options;
+  const { engine, pages, jwksMaxAgeSeconds } = options;
   // With no limit on the hops Koa would believe the left-most address, which the client writes itself (D4).
   const app = new Koa({ proxy: trustedHops > 0, maxIpsCount: trustedHops });
   pinOrigin(app, issuer);
@@ -68,7 +76,9 @@ export function createHttpApp(options: HttpAppOptions): Koa {
   });
 
   app.use(createFrame(options));
-  app.use(createProtocolRoutes({ engine, cors: createCors(allowedOrigins), jwksMaxAgeSeconds }));
+  const cors = createCors({ allowedOrigins, isClientOrigin });
+  app.use(createProtocolRoutes({ engine, cors, jwksMaxAgeSeconds }));
+  app.use((ctx, next) => (PAGES.test(ctx.path) ? pages(ctx, next) : next()));
   for (const router of routers) {
     app.use(router.routes());
     app.use(router.allowedMethods());
@@ -96,6 +106,7 @@ function createFrame({
   const writeSecurityHeaders = createSecurityHeaders(issuer);
   const assertHost = createHostCheck(issuer, isDevelopment);
   const answerError = createErrorAnswer({ renderPage, onFailure, showDetail });
+  const withinDeadline = createDeadline();
 
   return async (ctx, next) => {
     const startedAt = performance.now();
@@ -107,7 +118,7 @@ function createFrame({
       assertOriginForm(ctx);
       assertHost(ctx);
       canonicalize(ctx);
-      await next();
+      await withinDeadline(ctx.req, startedAt, next() as Promise<unknown>); // Koa types it as any
       assertAnswered(ctx);
     } catch (error) {
       answerError(ctx, error);

@@ -131,7 +131,7 @@ export interface ClientSecret {
   readonly expiresAt: number | null;
 }
 
-/** A registered client. `metadata` is RFC 7591's, without `client_id`, `client_secret` and `scope`. */
+/** A registered client. `metadata` is RFC 7591's, without id, secret and scope; `version` is as an account's. */
 export interface Client {
   readonly clientId: string;
   readonly isVpnNode: boolean;
@@ -140,7 +140,6 @@ export interface Client {
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly createdAt: number;
   readonly updatedAt: number;
-  /** 1 when created, one more at each replacement. */
   readonly version: number;
 }
 
@@ -156,9 +155,10 @@ export interface PageRequest {
 }
 
 export interface ClientStore {
-  /** Rejects with AppError('conflict') when the id is taken. */
+  /** Rejects with AppError('conflict') when the id is taken, in whatever case: see findSpelling, which gives it. */
   create(client: Client): Promise<void>;
   find(clientId: string): Promise<Client | null>;
+  findSpelling(clientId: string): Promise<string | null>;
   /** Replaces the record of version `client.version - 1`; false when it changed meanwhile or is gone. */
   replace(client: Client): Promise<boolean>;
   delete(clientId: string): Promise<boolean>;

@@ -23,7 +23,7 @@ export function createVpnRoutes(exchange: (request: VpnExchangeRequest) => Promi
     if (body?.subject_token !== undefined || body?.subject_token_type !== undefined) {
       throw new AppError(
         'invalid_request',
-        'subject_token: this server signs in no people, so no subject token is valid.',
+        'subject_token: no token of a person is taken here yet; leave it out for the JWT of the node itself.',
       );
     }
     ctx.set('Cache-Control', 'no-store');

@@ -71,10 +71,9 @@ describeOnBothStores('the edge', (store) => {
     '/%74oken',
     '/o//token',
     '/token;x',
-    '/authorize',
-    '/userinfo',
+    '/AUTHORIZE',
     '/reg',
-    '/o/authorize/',
+    '/register',
   ])('has nothing at %s', async (path) => {
     const answer = await raw(
       server().origin,
@@ -94,16 +93,41 @@ describeOnBothStores('the edge', (store) => {
     );
     const [document = {}] = documents;
     for (const other of documents) expect(other).toEqual(document);
+    const at = (path: string): string => `http://localhost:8011${path}`;
     expect(document).toEqual({
       issuer: 'http://localhost:8011',
-      token_endpoint: 'http://localhost:8011/token',
-      introspection_endpoint: 'http://localhost:8011/introspect',
-      revocation_endpoint: 'http://localhost:8011/revoke',
-      jwks_uri: 'http://localhost:8011/jwks',
-      grant_types_supported: ['client_credentials'],
-      response_types_supported: [],
-      scopes_supported: ['read'],
-      token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post', 'private_key_jwt'],
+      authorization_endpoint: at('/authorize'),
+      token_endpoint: at('/token'),
+      userinfo_endpoint: at('/userinfo'),
+      introspection_endpoint: at('/introspect'),
+      revocation_endpoint: at('/revoke'),
+      end_session_endpoint: at('/logout'),
+      device_authorization_endpoint: at('/device/auth'),
+      jwks_uri: at('/jwks'),
+      grant_types_supported: [
+        'authorization_code',
+        'refresh_token',
+        'client_credentials',
+        'urn:ietf:params:oauth:grant-type:device_code',
+      ],
+      response_types_supported: ['code'],
+      response_modes_supported: ['query', 'form_post'],
+      scopes_supported: ['openid', 'profile', 'email', 'phone', 'address', 'offline_access', 'read'],
+      subject_types_supported: ['public'],
+      acr_values_supported: ['1'],
+      claim_types_supported: ['normal'],
+      claims_parameter_supported: true,
+      claims_supported: expect.arrayContaining(['sub', 'preferred_username', 'email', 'sid', 'auth_time']),
+      code_challenge_methods_supported: ['S256'],
+      id_token_signing_alg_values_supported: expect.arrayContaining(['ES256', 'RS256']),
+      authorization_response_iss_parameter_supported: true,
+      request_uri_parameter_supported: false,
+      token_endpoint_auth_methods_supported: [
+        'client_secret_basic',
+        'client_secret_post',
+        'private_key_jwt',
+        'none',
+      ],
       token_endpoint_auth_signing_alg_values_supported: ['RS256', 'PS256', 'ES256', 'EdDSA'],
     });
   });

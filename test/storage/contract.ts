@@ -90,6 +90,23 @@ function clientContract(store: () => Storage): void {
     await expect(store().clients.create(client)).rejects.toMatchObject({ code: 'conflict' });
   });
 
+  test('refuses an id that is taken in other upper and lower case, finds it, and finds clients by theirs alone', async () => {
+    const { clients } = store();
+    const id = `Node-${randomUUID()}`;
+    const other = id.toUpperCase();
+    expect(await clients.findSpelling(id)).toBeNull();
+    await clients.create(newClient(id));
+    await expect(clients.create(newClient(other))).rejects.toMatchObject({ code: 'conflict' });
+    for (const spelling of [id, other, id.toLowerCase()])
+      expect(await clients.findSpelling(spelling)).toBe(id);
+    expect(await clients.find(other)).toBeNull();
+    expect(await clients.replace({ ...newClient(other), version: 2 })).toBe(false);
+    expect(await clients.delete(other)).toBe(false);
+    await clients.delete(id);
+    expect(await clients.findSpelling(id)).toBeNull();
+    await clients.create(newClient(other));
+  });
+
   test('replaces the version before the given one, and no other', async () => {
     const client = newClient(randomUUID());
     const { clients } = store();

@@ -123,6 +123,12 @@ export const RACES = {
     compete: ({ clients }, id) => succeeds(clients.create(newClient(id))),
     isFair: isOne,
   },
+  spellClient: {
+    fact: 'lets one of twenty callers create a client whose ids differ in upper and lower case only',
+    compete: ({ clients }, id, caller) =>
+      succeeds(clients.create(newClient(caller % 2 === 0 ? `Node ${id}` : `nODE ${id}`))),
+    isFair: isOne,
+  },
   replaceClient: {
     fact: 'lets exactly one of twenty callers replace a version of a client',
     prepare: async ({ clients }, id) => {

@@ -5,7 +5,7 @@ import { AppError } from '../../errors.ts';
 import type { Client, ClientStore } from '../port.ts';
 import type { Calls } from './calls.ts';
 import { isDuplicateKey } from './errors.ts';
-import { createFinder } from './finder.ts';
+import { createFinder, findConfirmed } from './finder.ts';
 import { createPageReader } from './paging.ts';
 import type { ClientRow } from './schemas.ts';
 
@@ -27,6 +27,15 @@ export function createClientStore(model: Model<ClientRow>, calls: Calls): Client
       const row = await find(clientId);
       return row && toClient(row);
     },
+    findSpelling: async (clientId) => {
+      const row = await findConfirmed(calls, (options) =>
+        model
+          .findOne({ foldedId: fold(clientId) }, { _id: 1 }, options)
+          .lean<Pick<ClientRow, '_id'>>()
+          .exec(),
+      );
+      return row?._id ?? null;
+    },
     replace: async (client) => {
       const previous = { _id: client.clientId, version: client.version - 1 };
       const { modifiedCount } = await calls.run((options) =>
@@ -44,7 +53,10 @@ export function createClientStore(model: Model<ClientRow>, calls: Calls): Client
   };
 }
 
+const fold = (clientId: string): string => clientId.toLowerCase();
+
 const fieldsOf = (client: Client): Omit<ClientRow, '_id'> => ({
+  foldedId: fold(client.clientId),
   isVpnNode: client.isVpnNode,
   version: client.version,
   record: JSON.stringify(client),

@@ -40,9 +40,10 @@ export interface OneTimeTokenRow {
   readonly expiresAt: Date;
 }
 
-/** `record` is the whole Client as JSON; what is searched stands beside it. */
+/** `record` is the whole Client as JSON; what is searched stands beside it. `foldedId` is the id in lower case. */
 export interface ClientRow {
   readonly _id: string;
+  readonly foldedId: string;
   readonly isVpnNode: boolean;
   readonly version: number;
   readonly record: string;
@@ -105,7 +106,13 @@ const oneTimeTokens = defineSchema<OneTimeTokenRow>({
   email: String,
   expiresAt: Date,
 });
-const clients = defineSchema<ClientRow>({ _id: String, isVpnNode: Boolean, version: Number, record: String });
+const clients = defineSchema<ClientRow>({
+  _id: String,
+  foldedId: String,
+  isVpnNode: Boolean,
+  version: Number,
+  record: String,
+});
 const resourceServers = defineSchema<ResourceServerRow>({ _id: String, audience: String, record: String });
 const names = defineSchema<NameRow>({ _id: String, kind: String });
 const keySets = defineSchema<KeySetRow>({ _id: String, version: Number, keys: String });
@@ -141,7 +148,10 @@ export const INDEXES: Readonly<Record<keyof Models, readonly IndexSpec[]>> = {
     { name: 'account', key: { accountId: 1 } },
     { name: 'expiry', key: { expiresAt: 1 }, expireAfterSeconds: DELETED_AFTER_SECONDS },
   ],
-  clients: [{ name: 'vpn_nodes', key: { isVpnNode: 1, _id: 1 } }],
+  clients: [
+    { name: 'folded_id', key: { foldedId: 1 }, unique: true },
+    { name: 'vpn_nodes', key: { isVpnNode: 1, _id: 1 } },
+  ],
   resourceServers: [{ name: 'audience', key: { audience: 1 }, unique: true }],
   names: [],
   keySets: [],

@@ -12,6 +12,7 @@ export function createClientStore({ database, read, write }: Connection): Client
   const clients = createRecordReader<Client>(
     database.prepare('SELECT record FROM clients WHERE client_id = ?'),
   );
+  const findSpelling = database.prepare('SELECT client_id FROM clients WHERE lower(client_id) = lower(?)');
   const change = async (...statement: Parameters<typeof write>) => {
     const { changes } = await write(...statement);
     clients.forget();
@@ -31,6 +32,11 @@ export function createClientStore({ database, read, write }: Connection): Client
       if (changes === 0) throw new AppError('conflict', `A client with the id "${clientId}" exists already.`);
     },
     find: (clientId) => read(() => clients.find(clientId)),
+    findSpelling: (clientId) =>
+      read(() => {
+        const row = findSpelling.get(clientId);
+        return row === undefined ? null : String(row['client_id']);
+      }),
     replace: async (client) => {
       const { clientId, isVpnNode, version } = client;
       const record = JSON.stringify(client);

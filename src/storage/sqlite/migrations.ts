@@ -49,6 +49,7 @@ const MIGRATIONS: readonly string[] = [
      version INTEGER NOT NULL,
      record TEXT NOT NULL
    ) STRICT, WITHOUT ROWID;
+   CREATE UNIQUE INDEX clients_folded_id ON clients (lower(client_id));
 
    CREATE TABLE resource_servers (
      identifier TEXT PRIMARY KEY,

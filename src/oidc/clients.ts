@@ -19,10 +19,10 @@ export const SERVER_SCOPES = [
 
 /** How a client may authenticate (OpenID Connect Core 9); secrets are never HMAC keys here. */
 export const CLIENT_METHODS = [
-  'none',
   'client_secret_basic',
   'client_secret_post',
   'private_key_jwt',
+  'none',
 ] as const;
 
 /** What the engine keeps for us on its client object, beside RFC 7591's metadata. */

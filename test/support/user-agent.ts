@@ -26,6 +26,7 @@ export function createUserAgent(issuer: string, origin: string, jar = new Map<st
     const { pathname, search } = new URL(url, issuer);
     const cookies = [...jar.values()].filter(({ path }) => isUnder(pathname, path));
     const headers = new Headers(init.headers);
+    headers.set('Host', new URL(issuer).host);
     if (cookies.length > 0)
       headers.set('Cookie', cookies.map(({ name, value }) => `${name}=${value}`).join('; '));
     const answer = await fetch(origin + pathname + search, { redirect: 'manual', ...init, headers });

@@ -1,5 +1,6 @@
 /** The engine's own judgement of client metadata, before they are stored. */
 import { exportJWK, generateKeyPair } from 'jose';
+import type { JWK } from 'jose';
 import { errors, Provider } from 'oidc-provider';
 import type { Adapter } from 'oidc-provider';
 
@@ -8,10 +9,9 @@ import { CLIENT_METHODS, CLIENT_PROPERTIES, SERVER_SCOPES, toEngineClient } from
 
 /** Tells why the engine would refuse the client, or null. */
 export async function checkClient(client: Client): Promise<string | null> {
-  const { privateKey } = await generateKeyPair('RS256', { extractable: true });
   const provider = new Provider('http://localhost', {
     adapter: () => only(client),
-    jwks: { keys: [await exportJWK(privateKey)] }, // a private JWK by jose, in the engine's type
+    jwks: { keys: [...(await keys())] }, // private JWKs by jose, in the engine's type
     scopes: [...SERVER_SCOPES],
     responseTypes: ['code'],
     clientAuthMethods: [...CLIENT_METHODS],
@@ -31,6 +31,17 @@ export async function checkClient(client: Client): Promise<string | null> {
     throw error;
   }
 }
+
+let made: Promise<readonly JWK[]> | null = null;
+
+/** A key of each algorithm that the server signs by; nothing is ever signed with them. */
+const keys = (): Promise<readonly JWK[]> =>
+  (made ??= Promise.all(
+    ['RS256', 'ES256'].map(async (alg) => {
+      const { privateKey } = await generateKeyPair(alg, { extractable: true });
+      return { ...(await exportJWK(privateKey)), alg };
+    }),
+  ));
 
 /** An adapter that knows one client and nothing else. */
 function only(client: Client): Adapter {

@@ -11,7 +11,7 @@ import type { Accounts } from '../accounts.ts';
 import type { ChangeOutcome, Confirmation, Credentials } from '../credentials.ts';
 import type { DeviceCookie } from './device-cookie.ts';
 import { goOn } from './interaction-routes.ts';
-import { busyOr, errorsOf, Line, Password } from './page.ts';
+import { busyOr, errorsOf, inWords, Line, Password } from './page.ts';
 import type { Pages } from './page.ts';
 import type { Recovery } from '../recovery.ts';
 import { describeDevice } from './user-agent.ts';
@@ -186,7 +186,7 @@ export async function showApplications(
     id: clientId,
     name,
     since: grantedAt,
-    scopes: scopes.map((scope) => ({ name: scope, text: `scope.${scope}` })),
+    scopes: scopes.map(inWords),
   }));
   pages.show(ctx, 'account/applications', { account, rows, ...noticeOf(ctx) });
 }

@@ -8,6 +8,7 @@ import { z } from 'zod';
 
 import type { InteractionDetails, Interactions } from '../../oidc/interactions.ts';
 import type { Accounts } from '../accounts.ts';
+import { inWords } from './page.ts';
 import type { PageOptions, Pages } from './page.ts';
 import type { RegisterForm } from './register-form.ts';
 import type { Entered, SignInForm, SignInPlace } from './sign-in-form.ts';
@@ -131,7 +132,7 @@ async function ask(
       ...asked,
       action: `/interaction/${uid}/consent`,
       clientHost: hostOf(details),
-      scopes: missingScopes(details).map((name) => ({ name, text: `scope.${name}` })),
+      scopes: missingScopes(details).map(inWords),
     },
     pageOf(details),
   );

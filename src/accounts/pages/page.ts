@@ -96,3 +96,19 @@ export function busyOr(error: unknown): {
   if (isAppError(error, 'overloaded')) return { status: 503, errors: { '': 'problem.busy' } };
   throw error;
 }
+
+const SCOPES_WITH_WORDS: readonly string[] = [
+  'openid',
+  'profile',
+  'email',
+  'phone',
+  'address',
+  'offline_access',
+  'read',
+];
+
+/** A scope as its person reads it; those of other services have one text for all, beside their name. */
+export const inWords = (scope: string): { readonly name: string; readonly text: string } => ({
+  name: scope,
+  text: `scope.${SCOPES_WITH_WORDS.includes(scope) ? scope : 'other'}`,
+});

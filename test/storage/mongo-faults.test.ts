@@ -15,7 +15,7 @@ const NOW = 1_800_000_000;
 const LATER = NOW + 60;
 const UNAVAILABLE = { name: 'AppError', code: 'store_unavailable' };
 // The port's two seconds, and what a busy machine adds.
-const MAX_WAIT_MS = 2_500;
+const MAX_WAIT_MS = 3_000;
 
 const started = await startReplicaSet();
 

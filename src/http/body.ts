@@ -11,11 +11,14 @@ const MAX_DEPTH = 32;
 const MAX_VALUES = 1_000;
 const MAX_FIELDS = 30;
 
+const FORM = 'application/x-www-form-urlencoded';
+
 /** Form posts to the protocol: 415 for another kind or an encoding, 413 for too much. */
 export function assertFormBody(ctx: Context): void {
   assertPlainAndBounded(ctx);
   const type = ctx.get('Content-Type');
-  if (type !== '' && !ctx.is('application/x-www-form-urlencoded')) {
+  // Most clients send the bare type, which needs no parser.
+  if (type !== '' && type !== FORM && !ctx.is(FORM)) {
     throw new AppError(
       'unsupported_media_type',
       'Send the parameters as application/x-www-form-urlencoded in the body.',

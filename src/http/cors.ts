@@ -17,7 +17,7 @@ export interface Cors {
   /** Answers an OPTIONS request: 204, with permission for an allowed origin. */
   answerPreflight(ctx: Context, methods: readonly string[], readers: Readers): Promise<void>;
   /** Marks an answer as readable by an allowed origin, and by no other. */
-  mark(ctx: Context, readers: Readers): Promise<void>;
+  mark(ctx: Context, readers: Readers): Promise<void> | undefined;
 }
 
 export interface CorsOptions {
@@ -47,11 +47,10 @@ export function createCors({ allowedOrigins, isClientOrigin }: CorsOptions): Cor
     }
   };
 
-  const mark = async (ctx: Context, readers: Readers): Promise<void> => {
-    const origin = await allowedOrigin(ctx, readers);
+  const write = (ctx: Context, readers: Readers, origin: string | null): void => {
     if (readers === 'nobody' || (readers === 'configured' && configured.size === 0)) {
       ctx.res.removeHeader('Vary');
-    } else ctx.vary('Origin');
+    } else ctx.res.setHeader('Vary', 'Origin');
     if (origin === null) {
       ctx.res.removeHeader('Access-Control-Allow-Origin');
       ctx.res.removeHeader('Access-Control-Expose-Headers');
@@ -60,6 +59,14 @@ export function createCors({ allowedOrigins, isClientOrigin }: CorsOptions): Cor
     ctx.set('Access-Control-Allow-Origin', origin);
     ctx.set('Access-Control-Expose-Headers', EXPOSED);
   };
+  // Without a promise where no script asks: every request of a server passes here.
+  const mark = (ctx: Context, readers: Readers): Promise<void> | undefined => {
+    if (ctx.req.headers.origin !== undefined) return markFor(ctx, readers);
+    write(ctx, readers, null);
+    return undefined;
+  };
+  const markFor = async (ctx: Context, readers: Readers): Promise<void> =>
+    write(ctx, readers, await allowedOrigin(ctx, readers));
 
   return {
     mark,

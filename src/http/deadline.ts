@@ -53,9 +53,16 @@ export function createDeadline(): WithinDeadline {
       const request: OpenRequest = { message, since, refuse: reject };
       open.add(request);
       timer ??= setInterval(look, LOOK_MS).unref();
-      const leave = (): void => void open.delete(request);
-      work.then(leave, leave);
-      work.then(() => resolve(), reject);
+      work.then(
+        () => {
+          open.delete(request);
+          resolve();
+        },
+        (error: unknown) => {
+          open.delete(request);
+          reject(error); // as it came
+        },
+      );
     });
 }
 

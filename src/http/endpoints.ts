@@ -117,7 +117,8 @@ export function createProtocolRoutes({ engine, cors, jwksMaxAgeSeconds }: Protoc
       if (ctx.method === 'POST' && endpoint.sendsPostOn === true) await sendOn(ctx);
       else await engine(ctx, next);
     } finally {
-      await cors.mark(ctx, endpoint.readers); // a refusal, too, is for allowed origins only
+      const marking = cors.mark(ctx, endpoint.readers); // a refusal, too, is for allowed origins only
+      if (marking !== undefined) await marking;
     }
     const isKept = endpoint.isCacheable === true && ctx.status === 200;
     ctx.res.setHeader('Cache-Control', isKept ? cacheControl : 'no-store');

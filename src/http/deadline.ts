@@ -60,7 +60,7 @@ export function createDeadline(): WithinDeadline {
         },
         (error: unknown) => {
           open.delete(request);
-          reject(error); // as it came
+          reject(Error.isError(error) ? error : new Error(String(error)));
         },
       );
     });

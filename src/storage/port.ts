@@ -44,21 +44,31 @@ export interface ArtifactStore {
   findBy(model: string, key: 'uid' | 'userCode', value: string, now: number): Promise<StoredArtifact | null>;
   /** Marks a live artifact used. True for exactly one caller, ever. */
   consume(model: string, id: string, now: number): Promise<boolean>;
+  /** Moves the end of a live artifact, never to an earlier time; false where it is gone. */
+  extend(model: string, id: string, expiresAt: number, now: number): Promise<boolean>;
   destroy(model: string, id: string): Promise<void>;
   /** Deletes every artifact under the grant. Idempotent. */
   revokeGrant(grantId: string): Promise<void>;
   /** Deletes every artifact of the account. Idempotent. */
   revokeAccount(accountId: string): Promise<void>;
-  /** The live artifacts of one model that an account has, in the order of their ids; at most `limit`. */
+  /** The live artifacts of one model that an account has, in the order of their ids; the cursor is the last id. */
   listOfAccount(
     model: string,
     accountId: string,
-    limit: number,
+    page: PageRequest,
     now: number,
-  ): Promise<readonly StoredArtifact[]>;
+  ): Promise<Page<StoredArtifact>>;
+  /** How many live ones of a model there are. Quick for sessions; of other models there may be many to look at. */
+  count(model: string, now: number): Promise<number>;
 }
 
 export type AccountStatus = 'active' | 'disabled';
+
+/** Where somebody is to be reached, as they say it: `phoneNumber` by E.164, `address` in lines. */
+export interface Contact {
+  readonly phoneNumber: string | null;
+  readonly address: string | null;
+}
 
 /** A person. `id` is the `sub` of tokens: opaque, never given out again. */
 export interface Account {
@@ -70,6 +80,8 @@ export interface Account {
   readonly emailKey: string;
   readonly isEmailVerified: boolean;
   readonly fullName: string | null;
+  /** Absent where the person said nothing of it. */
+  readonly contact?: Contact;
   /** As the hasher writes it; null: nobody can sign in by password yet. */
   readonly passwordHash: string | null;
   /** The hashes before it, newest first, two at most: none of the last three passwords comes back. */
@@ -96,8 +108,25 @@ export interface AccountStore {
    */
   replace(account: Account): Promise<boolean>;
   delete(id: string): Promise<boolean>;
-  /** In the order of their usernames; the cursor is the last username. */
-  list(page: PageRequest): Promise<Page<Account>>;
+  /** Those that meet the whole filter, in the order of their usernames; the cursor is the last username. */
+  list(page: PageRequest, filter?: AccountFilter): Promise<Page<Account>>;
+  /** How many there are of each role at this server and status, in no order; none where there is no such account. */
+  count(): Promise<readonly AccountCount[]>;
+}
+
+export interface AccountCount {
+  /** That of the audience `portcullis`; null where an account has none there. */
+  readonly role: string | null;
+  readonly status: AccountStatus;
+  readonly count: number;
+}
+
+export interface AccountFilter {
+  /** The start of the username or of the folded address: folded, and taken literally whatever it holds. */
+  readonly startsWith?: string | undefined;
+  readonly status?: AccountStatus | undefined;
+  /** The role at this server (`portcullis`). */
+  readonly role?: string | undefined;
 }
 
 /** What a mailed link stands for. A link of one purpose is never good for another. */
@@ -232,6 +261,147 @@ export interface CounterStore {
   clear(key: string): Promise<void>;
 }
 
+/** A message that has to reach a client's server: kept until it did, or until it is given up. */
+export interface OutboxMessage {
+  readonly id: string;
+  readonly clientId: string;
+  /** What is sent, and where to; never a token: those are made at each try. */
+  readonly payload: Readonly<Record<string, string>>;
+  readonly createdAt: number;
+  /** How often somebody took it. */
+  readonly attempts: number;
+  /** Nobody takes it before: the time of the next try, or the end of the lease of the present one. */
+  readonly dueAt: number;
+  readonly lastError: string | null;
+  /** Since when it is given up; null while it is tried. */
+  readonly failedAt: number | null;
+  /** From then on it may be deleted, delivered or not. */
+  readonly expiresAt: number;
+}
+
+/** An expired message is never taken or listed. What is never told as delivered is taken again: at least once. */
+export interface OutboxStore {
+  /**
+   * Adds those whose ids are new and leaves the others as they are. A rejection may have added some: put all of
+   * them again.
+   */
+  put(messages: readonly OutboxMessage[]): Promise<void>;
+  /**
+   * Leases what is due and not given up, what is due longest first, at most `limit`: each message to one caller
+   * only. It counts as an attempt, and if nobody deletes or defers it, it is due again at `leaseEndsAt`. Given in
+   * the order of `createdAt`.
+   */
+  take(limit: number, leaseEndsAt: number, now: number): Promise<readonly OutboxMessage[]>;
+  /** It was delivered. */
+  delete(id: string): Promise<boolean>;
+  /** It was not: sets the next try, or `failedAt` where there is none. False when it is gone. */
+  defer(id: string, next: Pick<OutboxMessage, 'dueAt' | 'lastError' | 'failedAt'>): Promise<boolean>;
+  /** All, or with `isFailed` those that are given up or those that are not. */
+  list(
+    page: PageRequest,
+    now: number,
+    filter?: { readonly isFailed?: boolean | undefined },
+  ): Promise<Page<OutboxMessage>>;
+}
+
+/** One key of an account for the JSON API and for gateways. Of its secrets only digests are kept. */
+export interface ApiKey {
+  readonly id: string;
+  readonly accountId: string;
+  readonly name: string;
+  readonly secrets: readonly ClientSecret[];
+  readonly scopes: readonly string[];
+  /** Requests an hour; null: as its owner has. */
+  readonly rateLimit: number | null;
+  readonly createdAt: number;
+  readonly expiresAt: number | null;
+  readonly lastUsedAt: number | null;
+  readonly version: number;
+}
+
+export interface ApiKeyStore {
+  /** Rejects with AppError('conflict') when the id is taken, or when another key has one of the secrets. */
+  create(key: ApiKey): Promise<void>;
+  find(id: string): Promise<ApiKey | null>;
+  /** By the digest of any of its secrets; whether that secret or the key has expired is for the caller to see. */
+  findByHash(hash: string): Promise<ApiKey | null>;
+  /**
+   * Replaces the record of version `key.version - 1`, but for `lastUsedAt`; false when it changed meanwhile or is
+   * gone. Rejects with AppError('conflict') when another key has one of the secrets.
+   */
+  replace(key: ApiKey): Promise<boolean>;
+  /** Notes a use; never moves it back, changes no version, and does not mind a key that is gone. A write a call. */
+  touch(id: string, usedAt: number): Promise<void>;
+  delete(id: string): Promise<boolean>;
+  /** Deletes all of the account's. Idempotent. */
+  deleteOfAccount(accountId: string): Promise<void>;
+  list(page: PageRequest, filter?: { readonly accountId?: string | undefined }): Promise<Page<ApiKey>>;
+  count(): Promise<number>;
+}
+
+/** An entry of the audit log: who did what to whom. It holds the digest of the one before it: none can be taken out. */
+export interface AuditRecord {
+  /** 1, 2, 3, … without a gap. */
+  readonly seq: number;
+  readonly at: number;
+  /** Such as `account:ID`, `client:ID`, `cli`, `anonymous`. */
+  readonly actor: string;
+  /** Such as `account.unlock`. */
+  readonly action: string;
+  /** Such as `account:ID`; null where the action has no object. */
+  readonly target: string | null;
+  readonly ip: string | null;
+  readonly requestId: string | null;
+  /** What changed, before and after, without secrets. */
+  readonly details: Readonly<Record<string, unknown>>;
+  readonly previousHash: string;
+  readonly hash: string;
+}
+
+/** All that is given is met. */
+export interface AuditFilter {
+  readonly actor?: string | undefined;
+  readonly action?: string | undefined;
+  readonly target?: string | undefined;
+  /** `at` is this or later. */
+  readonly from?: number | undefined;
+  /** `at` is earlier than this. */
+  readonly until?: number | undefined;
+}
+
+/** A record never expires, and there is no way to change or delete one. */
+export interface AuditStore {
+  /**
+   * Adds it as number `record.seq`, which is one more than that of `last()`; false when that number is taken. True
+   * for exactly one caller.
+   */
+  append(record: AuditRecord): Promise<boolean>;
+  /** The one with the highest number; null where there is none yet. */
+  last(): Promise<AuditRecord | null>;
+  /**
+   * Newest first, or oldest first where `order` says so; the cursor is a seq, and one that is no number reads
+   * nothing. `from` and `until` rely on the clocks of all who append being within ten minutes of each other.
+   */
+  list(page: PageRequest, filter?: AuditFilter, order?: 'newest' | 'oldest'): Promise<Page<AuditRecord>>;
+}
+
+/** How often something happened in an hour that began at `hourAt`. The set of series is small and ours. */
+export interface HourCount {
+  readonly series: string;
+  readonly hourAt: number;
+  readonly count: number;
+}
+
+export interface StatisticsStore {
+  /**
+   * Adds each count to what is there: none is lost or counted twice, whoever else adds. From `expiresAt` on, the
+   * latest one given for a series and hour, they may be deleted. A rejection may have added some.
+   */
+  add(counts: readonly HourCount[], expiresAt: number): Promise<void>;
+  /** What is kept of all series of the hours from `fromAt` on, in the order of hour and series. */
+  read(fromAt: number): Promise<readonly HourCount[]>;
+}
+
 export interface Storage {
   readonly artifacts: ArtifactStore;
   readonly accounts: AccountStore;
@@ -241,6 +411,10 @@ export interface Storage {
   readonly names: NameStore;
   readonly signingKeys: SigningKeyStore;
   readonly counters: CounterStore;
+  readonly outbox: OutboxStore;
+  readonly apiKeys: ApiKeyStore;
+  readonly audit: AuditStore;
+  readonly statistics: StatisticsStore;
   /** Resolves when the store answers; rejects with AppError('store_unavailable') otherwise. */
   ping(): Promise<void>;
   /** Housekeeping: deletes at most a bounded batch of expired records; tells how many. */

@@ -2,7 +2,13 @@
 import { expect, test } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 
-import type { OneTimePurpose, Storage } from '../../src/storage/port.ts';
+import type {
+  Account,
+  AccountFilter,
+  AccountStatus,
+  OneTimePurpose,
+  Storage,
+} from '../../src/storage/port.ts';
 import { newAccount, newOneTimeToken } from './races.ts';
 import { readAll } from './read-all.ts';
 
@@ -20,6 +26,7 @@ const conflictOn = (path: string, word: string) => ({
 export function accountContract(store: Store): void {
   createContract(store);
   replaceContract(store);
+  filterContract(store);
 
   test('deletes an account once, and frees its username and its address', async () => {
     const { accounts } = store();
@@ -49,6 +56,118 @@ export function accountContract(store: Store): void {
     expect(await accounts.list({ after: '\u{10ffff}', limit: 10 })).toEqual({ items: [], next: null });
     const all = await readAll((after) => accounts.list({ after, limit: 1_000 }));
     expect(await readAll((after) => accounts.list({ after, limit: 2 }))).toEqual(all);
+  });
+}
+
+/** What is read of the accounts that this test made. */
+function filterContract(store: Store): void {
+  const create = (username: string, fields: Partial<Account> = {}) =>
+    store().accounts.create(newAccount(randomUUID(), { username, ...fields }));
+  const usernames = async (filter: AccountFilter, limit = 1_000): Promise<readonly string[]> =>
+    (await readAll((after) => store().accounts.list({ after, limit }, filter))).map(
+      ({ username }) => username,
+    );
+
+  test('lists accounts by the start of the username or of the folded address', async () => {
+    const start = `s${randomUUID()}`;
+    await create(`${start}-b`);
+    await create(`${start}-a`, { email: `X${start}@A.example`, emailKey: `x${start}@a.example` });
+    await create(`other-${start}`, { email: `${start}@A.example`, emailKey: `${start}@a.example` });
+    expect(await usernames({ startsWith: start })).toEqual([`other-${start}`, `${start}-a`, `${start}-b`]);
+    expect(await usernames({ startsWith: start }, 1)).toEqual([`other-${start}`, `${start}-a`, `${start}-b`]);
+    expect(await usernames({ startsWith: `${start}-` })).toEqual([`${start}-a`, `${start}-b`]);
+    expect(await usernames({ startsWith: `${start}@` })).toEqual([`other-${start}`]);
+    expect(await usernames({ startsWith: `${start}-b` })).toEqual([`${start}-b`]);
+    expect(await usernames({ startsWith: `${start}-b-` })).toEqual([]);
+    expect(await usernames({ startsWith: start.slice(1) })).toEqual([]);
+    expect(await usernames({ startsWith: '' })).toEqual(await usernames({}));
+  });
+
+  test('takes the start literally, whatever it holds', async () => {
+    const start = `t${randomUUID()}`;
+    const tails = [
+      '%',
+      '_',
+      '.*',
+      '^',
+      '\\',
+      "'",
+      '"',
+      '$ne',
+      '*',
+      '[a-z]',
+      'ö',
+      'ｚ',
+      '\u{1f600}',
+      '\u{10fffd}',
+    ];
+    for (const tail of tails) await create(`${start}${tail}x`);
+    for (const tail of tails) {
+      expect(await usernames({ startsWith: `${start}${tail}` })).toEqual([`${start}${tail}x`]);
+    }
+    expect(await usernames({ startsWith: start })).toHaveLength(tails.length);
+    for (const none of ['%', '_', '.*', '{"$gt":""}']) {
+      expect(await usernames({ startsWith: none })).toEqual([]);
+    }
+  });
+
+  test('lists accounts by status and by the role at this server, alone and together, page by page', async () => {
+    const start = `r${randomUUID()}`;
+    const admin = { roles: { portcullis: `admin-${start}` } };
+    await create(`${start}-1`, { ...admin, status: 'disabled' });
+    await create(`${start}-2`, admin);
+    await create(`${start}-3`, { roles: { 'vpn-node': `admin-${start}` } });
+    await create(`${start}-4`, admin);
+    await create(`x-${start}`, admin);
+    const role = `admin-${start}`;
+    for (const limit of [1, 2, 1_000]) {
+      expect(await usernames({ role }, limit)).toEqual(
+        [1, 2, 4].map((n) => `${start}-${n}`).concat(`x-${start}`),
+      );
+      expect(await usernames({ role, status: 'active', startsWith: start }, limit)).toEqual([
+        `${start}-2`,
+        `${start}-4`,
+      ]);
+      expect(await usernames({ status: 'disabled', startsWith: start }, limit)).toEqual([`${start}-1`]);
+      expect(await usernames({ role, status: undefined, startsWith: `${start}-3` }, limit)).toEqual([]);
+    }
+    const { items, next } = await store().accounts.list({ limit: 2 }, { role, startsWith: start });
+    expect([items.length, next]).toEqual([2, `${start}-2`]);
+  });
+
+  test('lists and counts a replaced account as it is now', async () => {
+    const { accounts } = store();
+    const [before, after] = [`before-${randomUUID()}`, `after-${randomUUID()}`];
+    const counts = async () =>
+      (await accounts.count()).filter(({ role }) => role === before || role === after);
+    const account = newAccount(randomUUID(), { roles: { portcullis: before } });
+    await accounts.create(account);
+    expect(await counts()).toEqual([{ role: before, status: 'active', count: 1 }]);
+    await accounts.replace({ ...account, version: 2, roles: { portcullis: after }, status: 'disabled' });
+    expect(await counts()).toEqual([{ role: after, status: 'disabled', count: 1 }]);
+    expect(await usernames({ role: before })).toEqual([]);
+    expect(await usernames({ role: after, status: 'disabled' })).toEqual([account.username]);
+    await accounts.delete(account.id);
+    expect(await counts()).toEqual([]);
+  });
+
+  test('counts all accounts by role and status', async () => {
+    const { accounts } = store();
+    const role = `role-${randomUUID()}`;
+    for (const status of ['active', 'active', 'disabled'] as const) {
+      await create(randomUUID(), { roles: { portcullis: role }, status });
+      await create(randomUUID(), { status });
+    }
+    const counts = await accounts.count();
+    const of = (wanted: string | null, status: AccountStatus) =>
+      counts.filter((it) => it.role === wanted && it.status === status).map(({ count }) => count);
+    expect([of(role, 'active'), of(role, 'disabled')]).toEqual([[2], [1]]);
+    const all = await readAll((after) => accounts.list({ after, limit: 1_000 }));
+    expect(counts.reduce((sum, { count }) => sum + count, 0)).toBe(all.length);
+    const without = all.filter(
+      ({ roles, status }) => roles['portcullis'] === undefined && status === 'disabled',
+    );
+    expect(of(null, 'disabled')).toEqual([without.length]);
   });
 }
 

@@ -3,7 +3,7 @@ import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { randomUUID } from 'node:crypto';
 
-import type { Artifact, Storage } from '../../src/storage/port.ts';
+import type { Artifact, PageRequest, Storage } from '../../src/storage/port.ts';
 
 const NOW = 1_800_000_000;
 const LATER = NOW + 60;
@@ -17,6 +17,20 @@ export function artifactContract(store: Store): void {
     payload: { kind: 'AccessToken' },
     expiresAt: LATER,
     ...fields,
+  });
+
+  test('moves the end of a live artifact, never back, and brings none to life', async () => {
+    const { artifacts } = store();
+    const { model, id } = newArtifact();
+    expect(await artifacts.extend(model, id, LATER, NOW)).toBe(false);
+    expect(await artifacts.find(model, id, NOW)).toBeNull();
+    await artifacts.upsert(newArtifact({ id }));
+    expect(await artifacts.extend(model, id, LATER + 60, NOW)).toBe(true);
+    expect(await artifacts.extend(model, id, LATER - 30, NOW)).toBe(true);
+    expect(await artifacts.find(model, id, LATER)).toMatchObject({ expiresAt: LATER + 60 });
+    expect(await artifacts.extend('Grant', id, LATER + 90, NOW)).toBe(false);
+    expect(await artifacts.extend(model, id, LATER + 90, LATER + 60)).toBe(false);
+    expect(await artifacts.find(model, id, LATER + 60)).toBeNull();
   });
 
   test('gives back what was upserted, not consumed', async () => {
@@ -258,13 +272,34 @@ export function accountArtifactContract(store: Store): void {
     const ids = all.map(({ id }) => id).sort();
     const [first = ''] = ids;
     await artifacts.consume('Session', first, NOW);
-    const list = async (limit: number) => artifacts.listOfAccount('Session', accountId, limit, NOW);
-    expect(await list(10)).toEqual(
-      ids.map((id) => ({ payload: { id }, expiresAt: LATER, consumedAt: id === first ? NOW : null })),
-    );
-    expect((await list(2)).map(({ payload }) => payload['id'])).toEqual(ids.slice(0, 2));
-    expect(await artifacts.listOfAccount('Session', accountId, 10, LATER)).toEqual([]);
-    expect(await artifacts.listOfAccount('Session', randomUUID(), 10, NOW)).toEqual([]);
+    const list = (page: PageRequest) => artifacts.listOfAccount('Session', accountId, page, NOW);
+    expect(await list({ limit: 5 })).toEqual({
+      items: ids.map((id) => ({ payload: { id }, expiresAt: LATER, consumedAt: id === first ? NOW : null })),
+      next: null,
+    });
+    const { items, next } = await list({ limit: 2 });
+    expect([items.map(({ payload }) => payload['id']), next]).toEqual([ids.slice(0, 2), ids[1]]);
+    await artifacts.destroy('Session', String(next));
+    const rest = await list({ limit: 3, after: next ?? '' });
+    expect([rest.items.map(({ payload }) => payload['id']), rest.next]).toEqual([ids.slice(2), null]);
+    const none = { items: [], next: null };
+    expect(await artifacts.listOfAccount('Session', accountId, { limit: 10 }, LATER)).toEqual(none);
+    expect(await artifacts.listOfAccount('Session', randomUUID(), { limit: 10 }, NOW)).toEqual(none);
+  });
+
+  test('counts the live artifacts of a model', async () => {
+    const { artifacts } = store();
+    const [model, other] = [`Counted-${randomUUID()}`, 'Session'];
+    const before = await artifacts.count(other, NOW);
+    for (const expiresAt of [NOW, NOW + 1, LATER]) {
+      await issue(randomUUID(), { model, expiresAt });
+      await issue(randomUUID(), { model: other, expiresAt });
+    }
+    expect(await artifacts.count(model, NOW)).toBe(2);
+    expect(await artifacts.count(model, NOW + 1)).toBe(1);
+    expect(await artifacts.count(model, LATER)).toBe(0);
+    expect(await artifacts.count(other, NOW)).toBe(before + 2);
+    expect(await artifacts.count(randomUUID(), NOW)).toBe(0);
   });
 
   test('follows an artifact to the account of its last upsert', async () => {
@@ -285,7 +320,7 @@ export function accountArtifactContract(store: Store): void {
     const accountId = randomUUID();
     const { model, id } = await issue(randomUUID(), { expiresAt: NOW });
     expect(await artifacts.insert({ model, id, payload: {}, expiresAt: LATER, accountId }, NOW)).toBe(true);
-    expect(await artifacts.listOfAccount(model, accountId, 10, NOW)).toHaveLength(1);
+    expect((await artifacts.listOfAccount(model, accountId, { limit: 10 }, NOW)).items).toHaveLength(1);
     await artifacts.revokeAccount(accountId);
     expect(await artifacts.find(model, id, NOW)).toBeNull();
   });

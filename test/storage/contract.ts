@@ -8,8 +8,11 @@ import { randomUUID } from 'node:crypto';
 import type { ResourceServer, Storage } from '../../src/storage/port.ts';
 import { withLatency } from '../support/latency.ts';
 import { accountContract, oneTimeTokenContract } from './account-contract.ts';
+import { apiKeyContract } from './api-key-contract.ts';
 import { accountArtifactContract, artifactContract, grantContract } from './artifact-contract.ts';
-import { newClient, newOneTimeToken } from './races.ts';
+import { auditContract, statisticsContract } from './log-contract.ts';
+import { outboxContract } from './outbox-contract.ts';
+import { newApiKey, newAuditRecord, newClient, newMessage, newOneTimeToken } from './races.ts';
 import { readAll } from './read-all.ts';
 import { RACE_TIMEOUT_MS, raceEntries, raceInOneProcess } from './rounds.ts';
 
@@ -37,6 +40,10 @@ export function storageContract(name: string, open: () => Promise<Storage>): voi
     describe('clients', () => clientContract(store));
     describe('resource servers', () => resourceServerContract(store));
     describe('names and counters', () => nameAndCounterContract(store));
+    describe('outbox', () => outboxContract(store));
+    describe('API keys', () => apiKeyContract(store));
+    describe('audit', () => auditContract(store));
+    describe('statistics', () => statisticsContract(store));
     describe('the store as a whole', () => wholeContract(store, open));
     describe('races in one process, behind latency', () => raceContract(store));
   });
@@ -279,7 +286,22 @@ function wholeContract(store: () => Storage, open: () => Promise<Storage>): void
     await counters.hit(artifact.id, 61, NOW);
     const token = newOneTimeToken(artifact.id, { expiresAt: LATER + 1 });
     await oneTimeTokens.put(token);
+    const { audit, apiKeys, outbox, statistics } = store();
+    const key = newApiKey(artifact.id, { expiresAt: NOW });
+    const message = newMessage(NOW, { expiresAt: LATER + 1 });
+    const hour = { series: artifact.id, hourAt: NOW, count: 1 };
+    const record = newAuditRecord(((await audit.last())?.seq ?? 0) + 1);
+    await apiKeys.create(key);
+    await outbox.put([message]);
+    await statistics.add([hour], NOW);
+    await statistics.add([hour], LATER + 1);
+    await statistics.add([hour], NOW);
+    await audit.append(record);
     while ((await store().deleteExpired(LATER)) > 0);
+    expect(await apiKeys.find(key.id)).toEqual(key);
+    expect((await outbox.list({ limit: 1_000 }, LATER)).items).toContainEqual(message);
+    expect(await statistics.read(NOW)).toContainEqual({ ...hour, count: 3 });
+    expect(await audit.last()).toEqual(record);
     expect(await artifacts.find('Session', artifact.id, LATER)).not.toBeNull();
     expect(await counters.hit(artifact.id, 61, LATER)).toMatchObject({ count: 2 });
     expect(await oneTimeTokens.find(token.purpose, token.hash, LATER)).toEqual(token);
@@ -299,6 +321,11 @@ function wholeContract(store: () => Storage, open: () => Promise<Storage>): void
     await expect(other.clients.find('a')).rejects.toMatchObject(unavailable);
     await expect(other.accounts.findByEmail('a')).rejects.toMatchObject(unavailable);
     await expect(other.oneTimeTokens.consume('verify-email', 'a', NOW)).rejects.toMatchObject(unavailable);
+    await expect(other.outbox.take(1, LATER, NOW)).rejects.toMatchObject(unavailable);
+    await expect(other.apiKeys.findByHash('a')).rejects.toMatchObject(unavailable);
+    await expect(other.audit.append(newAuditRecord(1))).rejects.toMatchObject(unavailable);
+    await expect(other.audit.last()).rejects.toMatchObject(unavailable);
+    await expect(other.statistics.read(NOW)).rejects.toMatchObject(unavailable);
     await expect(other.ping()).rejects.toMatchObject(unavailable);
   });
 }

@@ -12,7 +12,7 @@ import { openMongoStorage } from '../../src/storage/mongo/storage.ts';
 import type { Storage } from '../../src/storage/port.ts';
 import { startReplicaSet } from '../support/mongod.ts';
 import type { TestMongo } from '../support/mongod.ts';
-import { newAccount, newOneTimeToken } from './races.ts';
+import { newAccount, newApiKey, newMessage, newOneTimeToken } from './races.ts';
 
 const NOW = 1_800_000_000;
 const LATER = NOW + 60;
@@ -66,7 +66,7 @@ async function keepsPromises(storage: Storage, strike: () => Promise<unknown> | 
   expect(found.filter((artifact) => artifact?.consumedAt === NOW)).toHaveLength(ids.length);
 }
 
-/** Workers that each issue a code, find it, redeem it and replay it, over and over; the same with a person's link. */
+/** Workers that each issue a code, find it, redeem it and replay it, over and over; the same with a person's things. */
 function startLoad(storage: Storage) {
   const ids: string[] = [];
   const wrong: string[] = [];
@@ -77,7 +77,12 @@ function startLoad(storage: Storage) {
     while (!isEnding) {
       const id = randomUUID();
       try {
-        wrong.push(...(await redeem(storage, id)), ...(await signUp(storage, id)));
+        wrong.push(
+          ...(await redeem(storage, id)),
+          ...(await signUp(storage, id)),
+          ...(await useApiKey(storage, id)),
+          ...(await deliver(storage, id)),
+        );
         ids.push(id);
         if (ids.length >= watch.count) watch.reached.resolve(undefined);
       } catch (error) {
@@ -127,6 +132,33 @@ async function signUp({ accounts, oneTimeTokens }: Storage, id: string): Promise
     ...(first?.accountId === id ? [] : [`the link of ${id} was refused`]),
     ...(second === null ? [] : [`the link of ${id} was consumed twice`]),
     ...(isReplaced && found?.version === 2 ? [] : [`the account ${id} was not replaced`]),
+  ];
+}
+
+async function useApiKey({ apiKeys }: Storage, id: string): Promise<string[]> {
+  const key = newApiKey(id);
+  await apiKeys.create(key); // a conflict is wrong: nobody else has the id
+  const found = await apiKeys.findByHash(key.secrets[0]?.hash ?? '');
+  await apiKeys.touch(id, NOW);
+  const isReplaced = await apiKeys.replace({ ...key, version: 2 });
+  const used = await apiKeys.find(id);
+  return [
+    ...(found === null ? [`the key ${id} was acknowledged and not found`] : []),
+    ...(isReplaced ? [] : [`the key ${id} was not replaced`]),
+    ...(used?.version === 2 && used.lastUsedAt === NOW ? [] : [`the use of the key ${id} was lost`]),
+  ];
+}
+
+async function deliver({ outbox }: Storage, id: string): Promise<string[]> {
+  await outbox.put([newMessage(NOW, { id })]);
+  const next = { dueAt: LATER, lastError: null, failedAt: null };
+  const isDeferred = await outbox.defer(id, next);
+  const first = await outbox.delete(id);
+  const second = await outbox.delete(id);
+  return [
+    ...(isDeferred ? [] : [`the message ${id} was acknowledged and not found`]),
+    ...(first ? [] : [`the message ${id} was not deleted`]),
+    ...(second ? [`the message ${id} was deleted twice`] : []),
   ];
 }
 

@@ -9,7 +9,7 @@ import { openMongoStorage } from '../../src/storage/mongo/storage.ts';
 import type { Storage } from '../../src/storage/port.ts';
 import { startReplicaSet, startStandalone } from '../support/mongod.ts';
 import type { TestMongo } from '../support/mongod.ts';
-import { newAccount, newClient, newOneTimeToken } from './races.ts';
+import { newAccount, newApiKey, newAuditRecord, newClient, newMessage, newOneTimeToken } from './races.ts';
 
 const NOW = 1_800_000_000;
 const LATER = NOW + 60;
@@ -149,10 +149,21 @@ function indexes({ uri }: TestMongo): void {
         expect(found).toContainEqual(expect.objectContaining({ key, unique: true }));
       }
     });
-    await withCollection('indexes', 'one_time_tokens', async (collection) => {
+    await withCollection('indexes', 'api_keys', async (collection) => {
       expect(await collection.indexes()).toContainEqual(
-        expect.objectContaining({ key: { expiresAt: 1 }, expireAfterSeconds: 600 }),
+        expect.objectContaining({ key: { hashes: 1 }, unique: true }),
       );
+    });
+    for (const name of ['one_time_tokens', 'outbox', 'statistics']) {
+      await withCollection('indexes', name, async (collection) => {
+        expect(await collection.indexes()).toContainEqual(
+          expect.objectContaining({ key: { expiresAt: 1 }, expireAfterSeconds: 600 }),
+        );
+      });
+    }
+    await withCollection('indexes', 'audit', async (collection) => {
+      const found = await collection.indexes();
+      expect(found.filter(({ expireAfterSeconds }) => expireAfterSeconds !== undefined)).toEqual([]);
     });
   });
 
@@ -198,6 +209,7 @@ function indexes({ uri }: TestMongo): void {
 function everyCall(storage: Storage): (() => Promise<unknown>)[] {
   const { artifacts, accounts, oneTimeTokens, clients, resourceServers, names, signingKeys, counters } =
     storage;
+  const { outbox, apiKeys, audit, statistics } = storage;
   const artifact = () => ({ model: 'AccessToken', id: randomUUID(), payload: {}, expiresAt: LATER });
   return [
     () => artifacts.upsert(artifact()),
@@ -209,7 +221,9 @@ function everyCall(storage: Storage): (() => Promise<unknown>)[] {
     () => artifacts.destroy('AccessToken', 'a'),
     () => artifacts.revokeGrant('a'),
     () => artifacts.revokeAccount('a'),
-    () => artifacts.listOfAccount('Session', 'a', 1, NOW),
+    () => artifacts.extend('AccessToken', 'a', LATER, NOW),
+    () => artifacts.listOfAccount('Session', 'a', { limit: 1 }, NOW),
+    () => artifacts.count('Session', NOW),
     () => accounts.create(newAccount(randomUUID())),
     () => accounts.find(randomUUID()),
     () => accounts.findByUsername('a'),
@@ -217,6 +231,8 @@ function everyCall(storage: Storage): (() => Promise<unknown>)[] {
     () => accounts.replace(newAccount('a', { version: 2 })),
     () => accounts.delete('a'),
     () => accounts.list({ limit: 1 }),
+    () => accounts.list({ limit: 1 }, { startsWith: 'a', role: 'a', status: 'active' }),
+    () => accounts.count(),
     () => oneTimeTokens.put(newOneTimeToken('a')),
     () => oneTimeTokens.find('reset-password', 'a', NOW),
     () => oneTimeTokens.consume('reset-password', 'a', NOW),
@@ -236,6 +252,25 @@ function everyCall(storage: Storage): (() => Promise<unknown>)[] {
     () => counters.hit('a', 60, NOW),
     () => counters.find('a', NOW),
     () => counters.clear('a'),
+    () => outbox.put([newMessage(NOW)]),
+    () => outbox.take(10, LATER, NOW),
+    () => outbox.delete('a'),
+    () => outbox.defer('a', { dueAt: LATER, lastError: null, failedAt: null }),
+    () => outbox.list({ limit: 1 }, NOW, { isFailed: true }),
+    () => apiKeys.create(newApiKey(randomUUID())),
+    () => apiKeys.find(randomUUID()),
+    () => apiKeys.findByHash('a'),
+    () => apiKeys.replace(newApiKey('a', { version: 2 })),
+    () => apiKeys.touch('a', NOW),
+    () => apiKeys.delete('a'),
+    () => apiKeys.deleteOfAccount('a'),
+    () => apiKeys.list({ limit: 1 }),
+    () => apiKeys.count(),
+    () => audit.append(newAuditRecord(1)),
+    () => audit.last(),
+    () => audit.list({ limit: 1 }, { from: NOW }),
+    () => statistics.add([{ series: 'a', hourAt: NOW, count: 1 }], LATER),
+    () => statistics.read(NOW),
     () => storage.ping(),
   ];
 }

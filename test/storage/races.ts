@@ -5,7 +5,16 @@
 import { randomUUID } from 'node:crypto';
 
 import { isAppError } from '../../src/errors.ts';
-import type { Account, Client, NameKind, OneTimeToken, Storage } from '../../src/storage/port.ts';
+import type {
+  Account,
+  ApiKey,
+  AuditRecord,
+  Client,
+  NameKind,
+  OneTimeToken,
+  OutboxMessage,
+  Storage,
+} from '../../src/storage/port.ts';
 
 export type Outcome = boolean | number | string;
 
@@ -22,6 +31,15 @@ export interface Race {
 
 const NOW = 1_800_000_000;
 const LATER = NOW + 60;
+const EPOCH_SECONDS = 10_000;
+const MESSAGES = 10;
+// A lease that hides what a round took from the rounds after it.
+const FOREVER = 100 * NOW;
+
+let epoch = 2 * NOW;
+
+/** A time that no other test uses, for what is found by its time alone. */
+export const nextEpoch = (): number => (epoch += EPOCH_SECONDS);
 
 export const RACES = {
   consume: {
@@ -162,6 +180,80 @@ export const RACES = {
     isFair: (outcomes) =>
       outcomes.toSorted((a, b) => Number(a) - Number(b)).every((count, n) => count === n + 1),
   },
+  takeMessage: {
+    fact: 'gives each of ten due messages to exactly one of twenty callers',
+    prepare: async ({ outbox }, id) => {
+      const now = nextEpoch();
+      await outbox.put(Array.from({ length: MESSAGES }, (_, n) => newMessage(now, { id: `${id}-${n}` })));
+      return now;
+    },
+    compete: async ({ outbox }, _, __, now) =>
+      (await outbox.take(1, FOREVER, now)).map(({ id }) => id).join(),
+    isAlone: true,
+    isFair: (outcomes) => {
+      const taken = outcomes.filter((outcome) => outcome !== '');
+      return taken.length === MESSAGES && new Set(taken).size === MESSAGES;
+    },
+  },
+  takeMessages: {
+    fact: 'gives no message to two of twenty callers who take as many as there are',
+    prepare: async ({ outbox }, id) => {
+      const now = nextEpoch();
+      await outbox.put(Array.from({ length: MESSAGES }, (_, n) => newMessage(now, { id: `${id}-${n}` })));
+      return now;
+    },
+    compete: async ({ outbox }, _, __, now) =>
+      (await outbox.take(MESSAGES, FOREVER, now)).map(({ id }) => id).join(),
+    isAlone: true,
+    isFair: (outcomes) => {
+      const taken = outcomes.flatMap((outcome) => (outcome === '' ? [] : String(outcome).split(',')));
+      return taken.length === MESSAGES && new Set(taken).size === MESSAGES;
+    },
+  },
+  deleteMessage: {
+    fact: 'lets exactly one of twenty callers delete a message',
+    prepare: async ({ outbox }, id) => {
+      await outbox.put([newMessage(NOW, { id })]);
+      return 0;
+    },
+    compete: ({ outbox }, id) => outbox.delete(id),
+    isFair: isOne,
+  },
+  createApiKey: {
+    fact: 'gives a secret to exactly one of twenty API keys, and tells the others of the conflict',
+    compete: ({ apiKeys }, id, caller) => {
+      const secrets = [randomUUID(), id].map((hash) => ({ hash, expiresAt: null }));
+      return succeeds(apiKeys.create(newApiKey(`${id}-${caller}`, { secrets })));
+    },
+    isFair: isOne,
+  },
+  replaceApiKey: {
+    fact: 'lets exactly one of twenty callers replace a version of an API key',
+    prepare: async ({ apiKeys }, id) => {
+      await apiKeys.create(newApiKey(id));
+      return 0;
+    },
+    compete: ({ apiKeys }, id, caller) =>
+      apiKeys.replace(newApiKey(id, { version: 2, name: `by ${caller}` })),
+    isFair: isOne,
+  },
+  appendAudit: {
+    fact: 'lets exactly one of twenty callers append the audit record of a number',
+    prepare: async ({ audit }) => ((await audit.last())?.seq ?? 0) + 1,
+    compete: ({ audit }, _, caller, seq) => audit.append(newAuditRecord(seq, { actor: `caller ${caller}` })),
+    isAlone: true,
+    isFair: isOne,
+  },
+  addStatistics: {
+    fact: 'counts what twenty callers add to a series at once',
+    prepare: async () => nextEpoch(),
+    compete: async ({ statistics }, series, _, hourAt) => {
+      await statistics.add([{ series, hourAt, count: 1 }], hourAt + 60);
+      return (await statistics.read(hourAt))[0]?.count ?? 0;
+    },
+    isAlone: true,
+    isFair: (outcomes) => Math.max(...outcomes.map(Number)) === outcomes.length && !outcomes.includes(0),
+  },
 } as const satisfies Readonly<Record<string, Race>>;
 
 export type RaceName = keyof typeof RACES;
@@ -207,6 +299,55 @@ export function newOneTimeToken(accountId: string, fields: Partial<OneTimeToken>
     hash: randomUUID(),
     email: `${accountId}@example.com`,
     expiresAt: LATER,
+    ...fields,
+  };
+}
+
+/** A message that is due now and expires a little later, long before the next epoch. */
+export function newMessage(now: number, fields: Partial<OutboxMessage> = {}): OutboxMessage {
+  return {
+    id: randomUUID(),
+    clientId: 'client',
+    payload: { url: 'https://rp.example/logout' },
+    createdAt: now,
+    attempts: 0,
+    dueAt: now,
+    lastError: null,
+    failedAt: null,
+    expiresAt: now + 1_000,
+    ...fields,
+  };
+}
+
+/** A key of an account of its own, with one secret. */
+export function newApiKey(id: string, fields: Partial<ApiKey> = {}): ApiKey {
+  return {
+    id,
+    accountId: `account-${id}`,
+    name: 'key',
+    secrets: [{ hash: `hash-${id}`, expiresAt: null }],
+    scopes: [],
+    rateLimit: null,
+    createdAt: NOW,
+    expiresAt: null,
+    lastUsedAt: null,
+    version: 1,
+    ...fields,
+  };
+}
+
+export function newAuditRecord(seq: number, fields: Partial<AuditRecord> = {}): AuditRecord {
+  return {
+    seq,
+    at: NOW,
+    actor: 'cli',
+    action: 'test.run',
+    target: null,
+    ip: null,
+    requestId: null,
+    details: {},
+    previousHash: `hash-${seq - 1}`,
+    hash: `hash-${seq}`,
     ...fields,
   };
 }

@@ -1,13 +1,14 @@
 /** Accounts in MongoDB: the record as JSON beside the fields that are searched; unique indexes settle races. */
-import type { Model } from 'mongoose';
+import mongoose from 'mongoose';
+import type { Model, QueryFilter } from 'mongoose';
 
 import { AppError } from '../../errors.ts';
-import type { Account, AccountStore } from '../port.ts';
+import type { Account, AccountFilter, AccountStore } from '../port.ts';
 import type { Calls } from './calls.ts';
 import { isDuplicateKey } from './errors.ts';
-import { createFinder, findConfirmed } from './finder.ts';
+import { createFinder, findConfirmed, readOptions } from './finder.ts';
 import { createPageReader } from './paging.ts';
-import type { AccountRow } from './schemas.ts';
+import type { AccountRow } from './rows.ts';
 
 export function createAccountStore(model: Model<AccountRow>, calls: Calls): AccountStore {
   const find = createFinder(model, calls);
@@ -32,7 +33,8 @@ export function createAccountStore(model: Model<AccountRow>, calls: Calls): Acco
       const { deletedCount } = await calls.run((options) => model.deleteOne({ _id: id }, options).exec());
       return deletedCount === 1;
     },
-    list: (page) => readPage(page),
+    list: (page, filter = {}) => readPage(page, filterOf(filter)),
+    count: () => count(model, calls),
   };
 }
 
@@ -61,9 +63,36 @@ async function replace(model: Model<AccountRow>, calls: Calls, account: Account)
   }
 }
 
+function filterOf({ startsWith, status, role }: AccountFilter): QueryFilter<AccountRow> {
+  return {
+    ...(startsWith !== undefined && {
+      $or: [{ username: startOf(startsWith) }, { emailKey: startOf(startsWith) }],
+    }),
+    ...(status !== undefined && { status }),
+    ...(role !== undefined && { role }),
+  };
+}
+
+/** A range, in which no character that was typed means anything. No name has U+10FFFF, and nothing sorts behind it. */
+const startOf = (text: string) => mongoose.trusted({ $gte: text, $lt: `${text}\u{10ffff}` });
+
+async function count(model: Model<AccountRow>, calls: Calls) {
+  const counted = await calls.run((options) =>
+    model
+      .aggregate<{ readonly _id: Pick<AccountRow, 'role' | 'status'>; readonly count: number }>(
+        [{ $group: { _id: { role: '$role', status: '$status' }, count: { $sum: 1 } } }],
+        { ...readOptions('local', options), hint: 'role_status' },
+      )
+      .exec(),
+  );
+  return counted.map(({ _id: { role, status }, count: accounts }) => ({ role, status, count: accounts }));
+}
+
 const fieldsOf = (account: Account): Omit<AccountRow, '_id'> => ({
   username: account.username,
   emailKey: account.emailKey,
+  role: account.roles['portcullis'] ?? null,
+  status: account.status,
   version: account.version,
   record: JSON.stringify(account),
 });

@@ -10,7 +10,7 @@ import type { Artifact, ArtifactStore } from '../port.ts';
 import type { Calls } from './calls.ts';
 import { isDuplicateKey, itemErrors } from './errors.ts';
 import { createGroup } from './group-commit.ts';
-import type { ArtifactRow } from './schemas.ts';
+import type { ArtifactRow } from './rows.ts';
 
 // A second turn forms and goes out while the first one waits for the journals. Replacements keep their order: one.
 const INSERTS_AT_ONCE = 2;

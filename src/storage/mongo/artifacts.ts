@@ -8,10 +8,12 @@ import type { Calls } from './calls.ts';
 import { deleteAll } from './delete-all.ts';
 import { isDuplicateKey } from './errors.ts';
 import { createFinder, findConfirmed, readOptions } from './finder.ts';
-import type { ArtifactRow } from './schemas.ts';
+import { createPageReader } from './paging.ts';
+import type { ArtifactRow } from './rows.ts';
 
 export function createArtifactStore(model: Model<ArtifactRow>, calls: Calls): ArtifactStore {
   const find = createFinder(model, calls);
+  const readPage = createPageReader(model, calls, '_id', toArtifact);
 
   return {
     upsert: createUpsert(model, calls),
@@ -35,22 +37,23 @@ export function createArtifactStore(model: Model<ArtifactRow>, calls: Calls): Ar
       );
       return modifiedCount === 1;
     },
+    extend: async (kind, id, expiresAt, now) => {
+      const filter = { _id: id, model: kind, expiresAt: after(now) };
+      const { matchedCount } = await calls.run((options) =>
+        model.updateOne(filter, { $max: { expiresAt: dateOf(expiresAt) } }, options).exec(),
+      );
+      return matchedCount === 1;
+    },
     destroy: async (kind, id) => {
       await calls.run((options) => model.deleteOne({ _id: id, model: kind }, options).exec());
     },
     revokeGrant: (grantId) => deleteAll(model, calls, { grantId }),
     revokeAccount: (accountId) => deleteAll(model, calls, { accountId }),
-    listOfAccount: async (kind, accountId, limit, now) => {
-      const filter = { accountId, model: kind, expiresAt: after(now) };
-      const rows = await calls.run((options) =>
-        model
-          .find(filter, null, readOptions('local', options))
-          .sort({ _id: 1 })
-          .limit(limit)
-          .lean<ArtifactRow[]>()
-          .exec(),
-      );
-      return rows.map(toArtifact);
+    listOfAccount: (kind, accountId, page, now) =>
+      readPage(page, { accountId, model: kind, expiresAt: after(now) }),
+    count: async (kind, now) => {
+      const filter = { model: kind, expiresAt: after(now) };
+      return calls.run((options) => model.countDocuments(filter, readOptions('local', options)).exec());
     },
   };
 }

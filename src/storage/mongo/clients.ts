@@ -7,7 +7,7 @@ import type { Calls } from './calls.ts';
 import { isDuplicateKey } from './errors.ts';
 import { createFinder, findConfirmed } from './finder.ts';
 import { createPageReader } from './paging.ts';
-import type { ClientRow } from './schemas.ts';
+import type { ClientRow } from './rows.ts';
 
 export function createClientStore(model: Model<ClientRow>, calls: Calls): ClientStore {
   const find = createFinder(model, calls);

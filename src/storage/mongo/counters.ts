@@ -5,7 +5,7 @@ import type { CounterStore } from '../port.ts';
 import { dateOf } from './artifact-upserts.ts';
 import type { Calls } from './calls.ts';
 import { createFinder } from './finder.ts';
-import type { CounterRow } from './schemas.ts';
+import type { CounterRow } from './rows.ts';
 
 export function createCounterStore(model: Model<CounterRow>, calls: Calls): CounterStore {
   const find = createFinder(model, calls);

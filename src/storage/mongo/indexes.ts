@@ -5,8 +5,9 @@ import type { Collection } from 'mongoose';
 import { isAppError } from '../../errors.ts';
 import type { CallOptions, Calls } from './calls.ts';
 import { isDuplicateKey } from './errors.ts';
-import { INDEXES } from './schemas.ts';
-import type { IndexSpec, Models } from './schemas.ts';
+import { INDEXES } from './index-specs.ts';
+import type { IndexSpec } from './index-specs.ts';
+import type { Models } from './schemas.ts';
 
 // A new index over a large collection takes minutes, once, at the start after an upgrade.
 const BUILD_TIMEOUT_MS = 600_000;

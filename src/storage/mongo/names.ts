@@ -3,7 +3,7 @@ import type { Model } from 'mongoose';
 
 import type { NameStore } from '../port.ts';
 import type { Calls } from './calls.ts';
-import type { NameRow } from './schemas.ts';
+import type { NameRow } from './rows.ts';
 
 export function createNameStore(model: Model<NameRow>, calls: Calls): NameStore {
   return {

@@ -7,7 +7,7 @@ import { dateOf } from './artifact-upserts.ts';
 import type { Calls } from './calls.ts';
 import { deleteAll } from './delete-all.ts';
 import { findConfirmed } from './finder.ts';
-import type { OneTimeTokenRow } from './schemas.ts';
+import type { OneTimeTokenRow } from './rows.ts';
 
 export function createOneTimeTokenStore(model: Model<OneTimeTokenRow>, calls: Calls): OneTimeTokenStore {
   return {

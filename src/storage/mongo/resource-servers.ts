@@ -7,7 +7,7 @@ import type { Calls } from './calls.ts';
 import { isDuplicateKey } from './errors.ts';
 import { createFinder, findConfirmed } from './finder.ts';
 import { createPageReader } from './paging.ts';
-import type { ResourceServerRow } from './schemas.ts';
+import type { ResourceServerRow } from './rows.ts';
 
 export function createResourceServerStore(
   model: Model<ResourceServerRow>,

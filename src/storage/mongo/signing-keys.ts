@@ -5,7 +5,7 @@ import type { SealedKey, SigningKeyStore } from '../port.ts';
 import type { Calls } from './calls.ts';
 import { isDuplicateKey } from './errors.ts';
 import { readOptions } from './finder.ts';
-import type { KeySetRow } from './schemas.ts';
+import type { KeySetRow } from './rows.ts';
 
 const ID = 'signing-keys';
 

@@ -4,7 +4,9 @@
  */
 import type { Storage } from '../port.ts';
 import { createAccountStore } from './accounts.ts';
+import { createApiKeyStore } from './api-keys.ts';
 import { createArtifactStore } from './artifacts.ts';
+import { createAuditStore } from './audit.ts';
 import { createCalls } from './calls.ts';
 import type { Calls } from './calls.ts';
 import { createClientStore } from './clients.ts';
@@ -13,10 +15,12 @@ import { createCounterStore } from './counters.ts';
 import { prepareCollections } from './indexes.ts';
 import { createNameStore } from './names.ts';
 import { createOneTimeTokenStore } from './one-time-tokens.ts';
+import { createOutboxStore } from './outbox.ts';
 import { createResourceServerStore } from './resource-servers.ts';
 import { createModels } from './schemas.ts';
 import type { Models } from './schemas.ts';
 import { createSigningKeyStore } from './signing-keys.ts';
+import { createStatisticsStore } from './statistics.ts';
 
 interface MongoStorageOptions {
   /** `mongodb://…` or `mongodb+srv://…` of a replica set. */
@@ -48,6 +52,10 @@ export async function openMongoStorage({ uri, databaseName }: MongoStorageOption
     names: createNameStore(models.names, calls),
     signingKeys: createSigningKeyStore(models.keySets, calls),
     counters: createCounterStore(models.counters, calls),
+    outbox: createOutboxStore(models.outbox, calls),
+    apiKeys: createApiKeyStore(models.apiKeys, calls),
+    audit: createAuditStore(models.audit, calls),
+    statistics: createStatisticsStore(models.statistics, calls),
     ping: createPing(models.probes, calls),
     // The expiry indexes do it.
     deleteExpired: async () => 0,

@@ -7,6 +7,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { makePrivateFile, openForReading, openForWriting } from './database.ts';
 import { translateError } from './errors.ts';
 import { migrate } from './migrations.ts';
+import { toOpeningError } from './opening-error.ts';
 import { createWriteQueue } from './write-queue.ts';
 import type { WriteQueue } from './write-queue.ts';
 
@@ -22,8 +23,7 @@ export interface Connection extends WriteQueue {
 
 /** Opens (or makes, mode 0600) the file and brings its schema up to date. */
 export function openConnection(path: string): Connection {
-  prepareFile(path);
-  const database = openForReading(path);
+  const database = openPrepared(path);
   const queue = createWriteQueue(path);
 
   return {
@@ -36,6 +36,7 @@ export function openConnection(path: string): Connection {
       }
     },
     write: queue.write,
+    isFailing: queue.isFailing,
     close: async () => {
       await queue.close();
       if (database.isOpen) database.close();
@@ -43,13 +44,17 @@ export function openConnection(path: string): Connection {
   };
 }
 
-function prepareFile(path: string): void {
+function openPrepared(path: string): DatabaseSync {
   try {
     makePrivateFile(path);
     const database = openForWriting(path, OPENING_WAIT_MS);
-    migrate(database);
-    database.close();
+    try {
+      migrate(database);
+    } finally {
+      database.close();
+    }
+    return openForReading(path);
   } catch (error) {
-    throw translateError(error);
+    throw toOpeningError(path, error);
   }
 }

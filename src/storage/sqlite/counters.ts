@@ -6,7 +6,8 @@ export function createCounterStore({ database, read, write }: Connection): Count
   const find = database.prepare('SELECT count, resets_at FROM counters WHERE key = ? AND resets_at > ?');
 
   return {
-    hit: async (key, windowSeconds, now) => toCount((await write('hitCounter', key, windowSeconds, now)).row),
+    hit: async (key, windowSeconds, now) =>
+      toCount((await write('hitCounter', key, windowSeconds, now)).rows[0]),
     find: (key, now) =>
       read(() => {
         const row = find.get(key, now);

@@ -3,6 +3,8 @@ import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
+import { codeOf, isPassing } from './opening-error.ts';
+
 const JOURNAL_SIZE_LIMIT_BYTES = 64 * 1024 * 1024;
 /** 16 MiB: fewer checkpoints than by default, each writing a page once however often it changed. */
 const AUTOCHECKPOINT_PAGES = 4_000;
@@ -22,6 +24,7 @@ function makeFolder(folder: string): void {
     mkdirSync(folder, { mode: 0o700 });
   } catch (error) {
     if (codeOf(error) === 'EEXIST') return;
+    if (isPassing(error)) throw error;
     throw new Error(
       `The folder ${folder} of the store cannot be made (${codeOf(error)}): make it, or change DATABASE_URL.`,
       { cause: error },
@@ -29,19 +32,21 @@ function makeFolder(folder: string): void {
   }
 }
 
-const codeOf = (error: unknown): string =>
-  Error.isError(error) && 'code' in error && typeof error.code === 'string' ? error.code : 'unknown';
-
 /** Opens for writing. `synchronous = FULL`: a commit survives a power cut, not only the death of the process. */
 export function openForWriting(path: string, busyTimeoutMs: number): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: busyTimeoutMs });
-  database.exec(`PRAGMA journal_mode = WAL;
-    PRAGMA synchronous = FULL;
-    PRAGMA journal_size_limit = ${JOURNAL_SIZE_LIMIT_BYTES};
-    PRAGMA wal_autocheckpoint = ${AUTOCHECKPOINT_PAGES};
-    PRAGMA cache_size = -${CACHE_KIB};
-    PRAGMA trusted_schema = OFF;`);
-  return database;
+  try {
+    database.exec(`PRAGMA journal_mode = WAL;
+      PRAGMA synchronous = FULL;
+      PRAGMA journal_size_limit = ${JOURNAL_SIZE_LIMIT_BYTES};
+      PRAGMA wal_autocheckpoint = ${AUTOCHECKPOINT_PAGES};
+      PRAGMA cache_size = -${CACHE_KIB};
+      PRAGMA trusted_schema = OFF;`);
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
 }
 
 /** Opens for reading. In WAL mode a reader waits for nobody, so its busy wait is next to nothing. */

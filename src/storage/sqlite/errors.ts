@@ -6,7 +6,7 @@ const CONSTRAINT = 19;
 const UNAVAILABLE = new Set([5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 26]);
 
 /** The primary result code of an SQLite error, also of one that crossed threads; undefined for anything else. */
-function resultCode(error: unknown): number | undefined {
+export function resultCode(error: unknown): number | undefined {
   if (!Error.isError(error) || !('errcode' in error) || typeof error.errcode !== 'number') return undefined;
   return error.errcode & 0xff;
 }

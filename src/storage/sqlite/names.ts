@@ -9,6 +9,6 @@ export function createNameStore({ database, read, write }: Connection): NameStor
     // The column is CHECKed by the table.
     find: (name) => read(() => (find.get(name)?.['kind'] ?? null) as NameKind | null),
     // The row is the one just written or found, and its kind is CHECKed by the table.
-    claim: async (name, kind) => (await write('claimName', name, kind)).row?.['kind'] as NameKind,
+    claim: async (name, kind) => (await write('claimName', name, kind)).rows[0]?.['kind'] as NameKind,
   };
 }

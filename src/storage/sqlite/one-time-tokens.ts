@@ -13,7 +13,7 @@ export function createOneTimeTokenStore({ database, read, write }: Connection): 
     },
     find: (purpose, hash, now) => read(() => toToken(find.get(purpose, hash, now))),
     consume: async (purpose, hash, now) =>
-      toToken((await write('consumeOneTimeToken', purpose, hash, now)).row),
+      toToken((await write('consumeOneTimeToken', purpose, hash, now)).rows[0]),
     revokeAccount: async (accountId) => {
       await write('revokeOneTimeTokensOfAccount', accountId);
     },

@@ -2,8 +2,7 @@
 import type { StatementSync } from 'node:sqlite';
 
 import type { Page } from '../port.ts';
-
-type Row = Readonly<Record<string, unknown>>;
+import type { Row } from './statements.ts';
 
 const MAX_PARSED = 1_000;
 
@@ -50,11 +49,16 @@ export function createRecordReader<T>(select: StatementSync): RecordReader<T> {
 }
 
 /** A page of `rows`, which are at most `limit + 1` in the order of their ids: the one too many tells of a next page. */
-export function toPage<T>(rows: readonly Row[], limit: number, idOf: (item: T) => string): Page<T> {
-  const items = rows.slice(0, limit).map((row) => parseRecord<T>(row));
+export function toPage<T>(
+  rows: readonly Row[],
+  limit: number,
+  idOf: (item: T) => string,
+  toItem: (row: Row) => T = parseRecord,
+): Page<T> {
+  const items = rows.slice(0, limit).map(toItem);
   const last = items.at(-1);
   return { items, next: rows.length > limit && last !== undefined ? idOf(last) : null };
 }
 
 /** Each store writes its record column from the type that it reads here. */
-const parseRecord = <T>(row: Row): T => JSON.parse(String(row['record'])) as T;
+export const parseRecord = <T>(row: Row): T => JSON.parse(String(row['record'])) as T;

@@ -31,6 +31,8 @@ interface Waiting {
 export interface WriteQueue {
   /** Runs one statement in the next transaction; resolves once that is on disk. */
   write(name: StatementName, ...parameters: readonly Parameter[]): Promise<WriteResult>;
+  /** True from a transaction that failed until one that did not. */
+  isFailing(): boolean;
   /** Takes no more, and waits for what is under way. */
   close(): Promise<void>;
 }
@@ -86,6 +88,7 @@ export function createWriteQueue(path: string): WriteQueue {
         if (unsent.length >= BATCH) send();
         else schedule();
       }),
+    isFailing: thread.isFailing,
     close: async () => {
       isClosed = true;
       if (waiting() > 0) await new Promise<void>((resolve) => (whenIdle = resolve));
@@ -104,8 +107,10 @@ interface ThreadOptions {
 function createThread(path: string, { onIdle, onLost }: ThreadOptions) {
   let sent: Waiting[] = [];
   let worker: Worker | null = null;
+  let isFailing = false;
 
   const abandon = (cause: unknown): void => {
+    isFailing = true;
     worker?.removeAllListeners();
     void worker?.terminate();
     worker = null;
@@ -117,6 +122,7 @@ function createThread(path: string, { onIdle, onLost }: ThreadOptions) {
     const started = new Worker(new URL('writer.ts', import.meta.url), { workerData: path });
     // Messages keep their order, so a transaction answers the oldest of what was sent.
     started.on('message', (outcome: TransactionOutcome) => {
+      isFailing = !outcome.ok;
       tell(sent.splice(0, outcome.count), outcome);
       if (sent.length > 0) return;
       started.unref();
@@ -128,6 +134,7 @@ function createThread(path: string, { onIdle, onLost }: ThreadOptions) {
 
   return {
     abandon,
+    isFailing: () => isFailing,
     sent: (): readonly Waiting[] => sent,
     send: (batch: readonly Waiting[]): void => {
       worker ??= start();
@@ -144,9 +151,9 @@ function createThread(path: string, { onIdle, onLost }: ThreadOptions) {
 function tell(answered: readonly Waiting[], outcome: TransactionOutcome): void {
   for (const [index, { resolve, reject }] of answered.entries()) {
     const result = outcome.ok ? outcome.outcomes[index] : { failure: outcome.failure };
-    if (typeof result === 'number') resolve({ changes: result });
+    if (typeof result === 'number') resolve({ changes: result, rows: [] });
     else if (result === undefined) reject(new Error('the writer did not answer a statement'));
-    else if ('row' in result) resolve({ changes: 1, row: result.row });
+    else if ('rows' in result) resolve({ changes: result.rows.length, rows: result.rows });
     else reject(toError(result.failure));
   }
 }

@@ -18,7 +18,7 @@ const prepared = new Map<StatementName, Prepared>();
 
 interface Prepared {
   readonly statement: StatementSync;
-  readonly returnsRow: boolean;
+  readonly returnsRows: boolean;
 }
 
 const port = parentPort;
@@ -46,10 +46,10 @@ function commit(on: DatabaseSync, batch: Batch): TransactionOutcome {
 /** A refused statement (a constraint) changed nothing and fails alone; a store that gives way fails the batch. */
 function run([name, parameters]: Batch[number]): Outcome {
   try {
-    const { statement, returnsRow } = prepare(name);
-    if (!returnsRow) return Number(statement.run(...parameters).changes);
-    const row = statement.get(...parameters);
-    return row === undefined ? 0 : { row: { ...row } };
+    const { statement, returnsRows } = prepare(name);
+    if (!returnsRows) return Number(statement.run(...parameters).changes);
+    const rows = statement.all(...parameters);
+    return rows.length === 0 ? 0 : { rows };
   } catch (error) {
     if (isUnavailable(error)) throw error;
     return { failure: toFailure(error) };
@@ -60,7 +60,7 @@ function prepare(name: StatementName): Prepared {
   const known = prepared.get(name);
   if (known !== undefined) return known;
   const sql = STATEMENTS[name];
-  const made = { statement: database.prepare(sql), returnsRow: sql.includes('RETURNING') };
+  const made = { statement: database.prepare(sql), returnsRows: sql.includes('RETURNING') };
   prepared.set(name, made);
   return made;
 }

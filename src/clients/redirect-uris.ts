@@ -1,6 +1,6 @@
 /**
  * Where an answer may be sent: what an administrator may register as a redirect URI. Which of them a request means
- * is compared exactly, by the engine (RFC 9700 2.1).
+ * is compared exactly, by the engine (RFC 9700 2.1). And where this server itself may ask or tell something.
  */
 import { z } from 'zod';
 
@@ -18,6 +18,15 @@ export const RedirectUri = z
   );
 
 export type ApplicationType = 'web' | 'native';
+
+/** Why this server would send no request there, or null. That a loopback is for development is seen when it is sent. */
+export function serverUriFault(uri: string): string | null {
+  const { protocol, hostname, username, password } = new URL(uri);
+  if (username !== '' || password !== '' || uri.includes('#'))
+    return 'a URL without user, password and fragment';
+  if (protocol === 'https:' || (protocol === 'http:' && LOOPBACK.has(hostname))) return null;
+  return 'an https URL; over http only a loopback address, in development';
+}
 
 /** Why the URI is none for such an application, or null. */
 export function redirectUriFault(uri: string, applicationType: ApplicationType): string | null {

@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { AppError } from '../errors.ts';
 import type { NameSide } from '../names.ts';
 import type { Client, ClientStore } from '../storage/port.ts';
+import { toChange } from './fields.ts';
 import type { ClientInput, VpnNodeInput } from './schema.ts';
 import { assertNotReplaced, findSecret, makeSecret, rotated, toSecret } from './secrets.ts';
 
@@ -33,6 +34,9 @@ export interface SavedClient {
 export interface ClientPlan {
   readonly action: 'create' | 'update' | 'none';
   readonly changes: readonly string[];
+  /** What those fields are and will be; null before a new client. */
+  readonly before: object | null;
+  readonly after: object;
   save(): Promise<SavedClient>;
 }
 
@@ -146,12 +150,13 @@ async function plan(described: Described, options: ClientRegistryOptions): Promi
   const { client, secret } = next(current, described, options.now());
   const refusal = await options.check(client);
   if (refusal !== null) throw new AppError('invalid_request', `"${described.clientId}": ${refusal}`);
+  const change = { changes, ...toChange(current, client, changes) };
   if (current !== null && changes.length === 0) {
-    return { action: 'none', changes, save: async () => ({ client: current, secret: null }) };
+    return { action: 'none', ...change, save: async () => ({ client: current, secret: null }) };
   }
   return {
     action: current === null ? 'create' : 'update',
-    changes,
+    ...change,
     save: () => save(current, client, secret, options),
   };
 }

@@ -1,6 +1,6 @@
 /** A client as people see it and say it: what is shown of one, and saving one by its fields. */
-import type { z } from 'zod';
-
+import { readInput } from '../input-words.ts';
+import type { ReadInput } from '../input-words.ts';
 import type { Client } from '../storage/port.ts';
 import type { ClientPlan, ClientRegistry } from './registry.ts';
 import { ClientInput, VpnNodeInput } from './schema.ts';
@@ -29,15 +29,15 @@ export async function saveClient(
 ): Promise<SaveOutcome> {
   const input = { ...(current === null ? {} : toInput(current)), ...fields, client_id: clientId };
   const plan = isVpnNode
-    ? planned(VpnNodeInput.safeParse(input), clients.planVpnNode)
-    : planned(ClientInput.safeParse(input), clients.planClient);
+    ? planned(readInput(VpnNodeInput, input), clients.planVpnNode)
+    : planned(readInput(ClientInput, input), clients.planClient);
   return plan.ok ? { ok: true, secret: (await (await plan.plan).save()).secret } : plan;
 }
 
 /** The plan of a valid input, or its faults as sentences. */
-function planned<T>(parsed: z.ZodSafeParseResult<T>, plan: (input: T) => Promise<ClientPlan>) {
-  if (parsed.success) return { ok: true, plan: plan(parsed.data) } as const;
-  const faults = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+function planned<T>(read: ReadInput<T>, plan: (input: T) => Promise<ClientPlan>) {
+  if (read.ok) return { ok: true, plan: plan(read.value) } as const;
+  const faults = read.faults.map(({ path, message }) => `${path.map(String).join('.')}: ${message}`);
   return { ok: false, faults } as const;
 }
 

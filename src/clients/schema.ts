@@ -1,7 +1,9 @@
 /** What an administrator may say of a client: RFC 7591 metadata, strictly; every fault is told with its path. */
 import { z } from 'zod';
 
-import { RedirectUri, redirectUriFault } from './redirect-uris.ts';
+import { RedirectUri, redirectUriFault, serverUriFault } from './redirect-uris.ts';
+import { CLIENT_RULES, DEVICE_CODE } from './rules.ts';
+import type { GrantedClient } from './rules.ts';
 
 /** A client id stands in URLs, logs and `sub` claims, so it is kept to letters that need no escaping. */
 const ClientId = z
@@ -33,7 +35,21 @@ const Name = z
   .max(200)
   .regex(/^\P{Cc}*$/u, 'a name without control characters');
 
+/** As it is stored; whose it is, is looked for by whoever knows accounts. */
+const Username = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'the username of a service account, in lower case');
+
 const HttpUrl = z.url({ protocol: /^https?$/ }).max(2_000);
+
+/** An address that this server itself sends requests to. */
+const ServerUrl = z
+  .url()
+  .max(2_000)
+  .superRefine((uri, context) => {
+    const message = URL.canParse(uri) ? serverUriFault(uri) : null;
+    if (message !== null) context.addIssue({ code: 'custom', message });
+  });
 
 const Base64Url = z.string().regex(/^[\w-]{1,1400}$/, 'base64url');
 const jwkOf = <Members extends z.core.$ZodLooseShape>(members: Members) =>
@@ -45,7 +61,12 @@ const jwkOf = <Members extends z.core.$ZodLooseShape>(members: Members) =>
       use: z.literal('sig').optional(),
       key_ops: z.array(z.literal('verify')).max(1).optional(),
     },
-    'a public key, without private members',
+    {
+      error: ({ code }) =>
+        code === 'unrecognized_keys'
+          ? 'there is no such field: give a public key, without private members'
+          : 'a public key, without private members',
+    },
   );
 
 /** A public key that can check a signature; a private or symmetric member is an unknown field. RSA has 2048 bits. */
@@ -56,13 +77,8 @@ const PublicJwk = z.discriminatedUnion('kty', [
 ]);
 
 /** The token endpoint's grants that a client can be registered for. */
-const GrantType = z.enum([
-  'authorization_code',
-  'refresh_token',
-  'client_credentials',
-  'urn:ietf:params:oauth:grant-type:device_code',
-]);
-type GrantType = z.infer<typeof GrantType>;
+const GrantType = z.enum(['authorization_code', 'refresh_token', 'client_credentials', DEVICE_CODE]);
+export type GrantType = z.infer<typeof GrantType>;
 
 const WithPeople = {
   redirect_uris: z.array(RedirectUri).max(50).optional(),
@@ -81,7 +97,7 @@ const ClientFields = z.strictObject({
   ...Named,
   application_type: z.enum(['web', 'native']).optional(),
   backchannel_logout_session_required: z.boolean().optional(),
-  backchannel_logout_uri: HttpUrl.optional(),
+  backchannel_logout_uri: ServerUrl.optional(),
   client_name: Name.optional(),
   client_uri: HttpUrl.optional(),
   contacts: z.array(z.email()).max(10).optional(),
@@ -90,104 +106,23 @@ const ClientFields = z.strictObject({
   grant_types: z.array(GrantType).nonempty().optional(),
   id_token_signed_response_alg: z.enum(['RS256', 'ES256']).optional(),
   jwks: z.strictObject({ keys: z.array(PublicJwk).min(1).max(20) }).optional(),
+  jwks_uri: ServerUrl.optional(),
   logo_uri: HttpUrl.optional(),
   policy_uri: HttpUrl.optional(),
   require_auth_time: z.boolean().optional(),
   require_pkce: z.boolean().optional(),
   scope: Scope,
+  service_account: Username.optional(),
   token_endpoint_auth_method: z
     .enum(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'])
     .default('client_secret_basic'),
   tos_uri: HttpUrl.optional(),
 });
 
-interface Rule {
-  readonly path: string;
-  readonly message: string;
-  readonly isBroken: (client: Given) => boolean;
-}
-
-type Given = z.infer<typeof ClientFields> & { readonly grant_types: readonly GrantType[] };
-
-const isPublic = (client: Given): boolean => client.token_endpoint_auth_method === 'none';
-const uses = (client: Given, grant: GrantType): boolean => client.grant_types.includes(grant);
-const hasScope = (client: Given, scope: string): boolean => client.scope.split(' ').includes(scope);
-const DEVICE_CODE = 'urn:ietf:params:oauth:grant-type:device_code';
-
-/** What fields may be together. Each is told with its path; they are about the grants that the client has. */
-const RULES: readonly Rule[] = [
-  {
-    path: 'jwks',
-    message: 'the public keys of a client that uses private_key_jwt, and of no other',
-    isBroken: (client) =>
-      (client.token_endpoint_auth_method === 'private_key_jwt') !== (client.jwks !== undefined),
-  },
-  {
-    path: 'client_secret',
-    message: 'a client that uses private_key_jwt has no secret',
-    isBroken: (client) => client.jwks !== undefined && client.client_secret !== undefined,
-  },
-  {
-    path: 'client_secret',
-    message: 'a public client (token_endpoint_auth_method none) has no secret',
-    isBroken: (client) => isPublic(client) && client.client_secret !== undefined,
-  },
-  {
-    path: 'grant_types',
-    message: 'client_credentials needs a client that can authenticate: a public one gets nothing for itself',
-    isBroken: (client) => isPublic(client) && uses(client, 'client_credentials'),
-  },
-  {
-    path: 'redirect_uris',
-    message: 'at least one, where people sign in by authorization_code',
-    isBroken: (client) => uses(client, 'authorization_code') && (client.redirect_uris ?? []).length === 0,
-  },
-  {
-    path: 'redirect_uris',
-    message: 'only for a client that has the grant authorization_code',
-    isBroken: (client) => !uses(client, 'authorization_code') && (client.redirect_uris ?? []).length > 0,
-  },
-  {
-    path: 'grant_types',
-    message: 'refresh_token comes with authorization_code or the device code, which give the first one',
-    isBroken: (client) =>
-      uses(client, 'refresh_token') && !uses(client, 'authorization_code') && !uses(client, DEVICE_CODE),
-  },
-  {
-    path: 'scope',
-    message: 'offline_access is for a client that has the grant refresh_token',
-    isBroken: (client) => hasScope(client, 'offline_access') && !uses(client, 'refresh_token'),
-  },
-  {
-    path: 'require_pkce',
-    message: 'may be false for a confidential client only, which then sends a nonce (RFC 9700 2.1.1)',
-    isBroken: (client) => client.require_pkce === false && isPublic(client),
-  },
-  {
-    path: 'scope',
-    message: 'without PKCE a client needs openid, since its nonce protects the code (RFC 9700 2.1.1)',
-    isBroken: (client) => client.require_pkce === false && !hasScope(client, 'openid'),
-  },
-  {
-    path: 'default_max_age',
-    message: 'speaks of an ID token, so the client needs the scope openid',
-    isBroken: (client) => client.default_max_age !== undefined && !hasScope(client, 'openid'),
-  },
-  {
-    path: 'require_auth_time',
-    message: 'speaks of an ID token, so the client needs the scope openid',
-    isBroken: (client) => client.require_auth_time === true && !hasScope(client, 'openid'),
-  },
-  {
-    path: 'backchannel_logout_session_required',
-    message: 'goes with a backchannel_logout_uri',
-    isBroken: (client) =>
-      client.backchannel_logout_session_required === true && client.backchannel_logout_uri === undefined,
-  },
-];
+export type ClientFields = z.infer<typeof ClientFields>;
 
 /** RFC 7591's default is authorization_code; a client that has nowhere to send a code acts for itself. */
-const withGrants = (client: z.infer<typeof ClientFields>): Given => ({
+const withGrants = (client: ClientFields): GrantedClient => ({
   ...client,
   grant_types: client.grant_types ?? [
     (client.redirect_uris ?? []).length > 0 ? 'authorization_code' : 'client_credentials',
@@ -195,7 +130,7 @@ const withGrants = (client: z.infer<typeof ClientFields>): Given => ({
 });
 
 export const ClientInput = ClientFields.transform(withGrants).superRefine((client, context) => {
-  for (const { path, message, isBroken } of RULES) {
+  for (const { path, message, isBroken } of CLIENT_RULES) {
     if (isBroken(client)) context.addIssue({ code: 'custom', path: [path], message });
   }
   refuseRedirectUris(client, context);

@@ -6,7 +6,9 @@
 import { errors, Provider } from 'oidc-provider';
 import type { Adapter, AdapterFactory, AdapterPayload } from 'oidc-provider';
 
+import { FIRST_PARTY_CLIENT } from '../names.ts';
 import type { Artifact, ArtifactStore, ClientStore, CounterStore, StoredArtifact } from '../storage/port.ts';
+import { findBuiltInClient } from './built-in-client.ts';
 import { toEngineClient } from './clients.ts';
 import { artifactId, digest } from './digest.ts';
 import { revokeGrant } from './revocation.ts';
@@ -102,6 +104,7 @@ function createClientAdapter(clients: ClientStore): Adapter {
   const none = async (): Promise<undefined> => undefined;
   return {
     find: async (clientId) => {
+      if (clientId === FIRST_PARTY_CLIENT) return findBuiltInClient();
       const client = await translated(clients.find(clientId));
       return client === null ? undefined : toEngineClient(client);
     },
@@ -155,7 +158,12 @@ function toArtifact(model: string, id: string, payload: AdapterPayload, expiresA
   };
 }
 
-function toPayload({ payload, consumedAt }: StoredArtifact, jti: unknown): AdapterPayload {
-  // What toArtifact() took from the engine goes back to it as it was.
-  return { ...payload, jti: jti as string, ...(consumedAt !== null && { consumed: consumedAt }) };
+function toPayload({ payload, expiresAt, consumedAt }: StoredArtifact, jti: unknown): AdapterPayload {
+  // What toArtifact() took from the engine goes back to it as it was; but a session may have been prolonged.
+  return {
+    ...payload,
+    jti: jti as string,
+    ...(consumedAt !== null && { consumed: consumedAt }),
+    ...(payload['kind'] === 'Session' && { exp: expiresAt }),
+  };
 }

@@ -7,12 +7,16 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import type { Configuration, Provider } from 'oidc-provider';
 
+import { visitOf } from '../http/device.ts';
+import type { EndedMarks } from './ended-marks.ts';
 import type { EngineMiddleware } from './engine-middleware.ts';
 import type { SignedIn } from './interactions.ts';
 import { sessionSeconds } from './lifetimes.ts';
 import type { Lifetimes } from './lifetimes.ts';
 import { ACR_PASSWORD } from './people.ts';
+import type { Sessions } from './sessions.ts';
 import { translatedBack } from './store-errors.ts';
+import { during } from './visits.ts';
 
 type Cookies = NonNullable<Configuration['cookies']>;
 
@@ -70,8 +74,9 @@ export interface BrowserSessions {
 
 export function createBrowserSessions(
   provider: Provider,
+  sessions: Pick<Sessions, 'end'>,
+  marks: Pick<EndedMarks, 'signInTime'>,
   lifetimes: Lifetimes,
-  now: () => number,
 ): BrowserSessions {
   const load = (req: IncomingMessage, res: ServerResponse) =>
     translatedBack(provider.Session.get(provider.createContext(req, res)));
@@ -84,7 +89,7 @@ export function createBrowserSessions(
     signIn: async (req, res, { accountId, amr, remember }) => {
       let session = await load(req, res);
       if (session.accountId !== undefined && session.accountId !== accountId) {
-        await translatedBack(session.destroy());
+        await translatedBack(sessions.end(session.accountId, session.uid));
         session = new provider.Session();
       }
       const seconds = sessionSeconds(lifetimes, remember);
@@ -92,12 +97,13 @@ export function createBrowserSessions(
         accountId,
         amr: [...amr],
         acr: ACR_PASSWORD,
-        loginTs: now(),
+        loginTs: await marks.signInTime(accountId),
         transient: !remember,
       });
       session.resetIdentifier();
-      await translatedBack(session.save(seconds));
-      provider.createContext(req, res).cookies.set(provider.cookieName('session'), session.jti, {
+      const ctx = provider.createContext(req, res);
+      await translatedBack(during(visitOf(ctx), () => session.save(seconds)));
+      ctx.cookies.set(provider.cookieName('session'), session.jti, {
         ...LASTING,
         ...(remember && { maxAge: seconds * 1_000 }),
       });

@@ -15,6 +15,7 @@ export const SERVER_SCOPES = [
   'address',
   'offline_access',
   'read',
+  'admin',
 ] as const;
 
 /** How a client may authenticate (OpenID Connect Core 9); secrets are never HMAC keys here. */

@@ -1,8 +1,9 @@
 /** The engine's configuration: what it does is said here, never written again. */
 import type { JWK } from 'jose';
 import { errors } from 'oidc-provider';
-import type { Client as EngineClient, Configuration } from 'oidc-provider';
+import type { Client as EngineClient, Configuration, ErrorOut, KoaContextWithOIDC } from 'oidc-provider';
 
+import type { Outgoing } from '../outgoing.ts';
 import type {
   AccountStore,
   ArtifactStore,
@@ -13,6 +14,8 @@ import type {
 import { createAdapterFactory } from './adapter.ts';
 import { engineCookies } from './browser.ts';
 import { CLIENT_METHODS, CLIENT_PROPERTIES, SERVER_SCOPES } from './clients.ts';
+import type { EndedMarks } from './ended-marks.ts';
+import { createEngineFetch } from './engine-fetch.ts';
 import type { Grants } from './grants.ts';
 import { toTtl } from './lifetimes.ts';
 import type { Lifetimes } from './lifetimes.ts';
@@ -30,7 +33,8 @@ import {
   resourceIndicators,
   rotatesRefreshToken,
 } from './token-policy.ts';
-import type { TokenPolicyOptions } from './token-policy.ts';
+import { translated } from './store-errors.ts';
+import type { RotatesRefreshToken, TokenPolicyOptions } from './token-policy.ts';
 
 export interface ConfigurationOptions extends TokenPolicyOptions, Lifetimes {
   readonly issuer: string;
@@ -44,6 +48,8 @@ export interface ConfigurationOptions extends TokenPolicyOptions, Lifetimes {
   /** Signs the engine's cookies. */
   readonly cookieSecret: string;
   readonly pages: EnginePages;
+  /** The way to the servers of clients. */
+  readonly outgoing: Outgoing;
   readonly now: () => number;
 }
 
@@ -51,6 +57,7 @@ export interface ConfigurationOptions extends TokenPolicyOptions, Lifetimes {
 export interface Additions {
   readonly grants: Grants;
   readonly sessions: Sessions;
+  readonly marks: EndedMarks;
   readonly refreshWindow: RefreshWindow;
 }
 
@@ -61,15 +68,16 @@ const MAX_SKEW_SECONDS = 59;
 
 /** The configuration for one key ring. */
 export function toConfiguration(options: ConfigurationOptions, additions: Additions): Configuration {
-  const { issuer, jwks, accounts, resourceServers, cookieSecret, pages, now } = options;
-  const { grants, sessions, refreshWindow } = additions;
+  const { issuer, jwks, accounts, resourceServers, cookieSecret, pages, outgoing, now } = options;
+  const { grants, sessions, marks, refreshWindow } = additions;
   const findActiveAccount = createFindActiveAccount(accounts);
   const adapterOf = createAdapterFactory(options);
   return {
-    adapter: (model: string) =>
-      model === 'Session'
-        ? sessions.decorate(adapterOf(model))
-        : refreshWindow.decorate(model, adapterOf(model)),
+    adapter: (model: string) => {
+      if (model === 'Session') return sessions.decorate(adapterOf(model));
+      if (model === 'Interaction') return marks.decorate(adapterOf(model));
+      return refreshWindow.decorate(model, adapterOf(model));
+    },
     jwks: { keys: [...jwks] }, // private JWKs by jose, in the engine's type
     routes: ROUTES,
     scopes: [...SERVER_SCOPES],
@@ -89,20 +97,43 @@ export function toConfiguration(options: ConfigurationOptions, additions: Additi
     // Origins are decided before the engine (http/cors.ts); it must not decide again.
     clientBasedCORS: () => true,
     cookies: engineCookies(issuer, cookieSecret),
-    findAccount: createFindAccount(findActiveAccount),
+    findAccount: createFindAccount(findActiveAccount, marks),
     loadExistingGrant: grants.loadExistingGrant,
     interactions: { policy: createPolicy(), url: (_ctx, { uid }) => `/interaction/${uid}` },
     issueRefreshToken: issuesRefreshToken,
-    rotateRefreshToken: rotatesRefreshToken(options),
+    rotateRefreshToken: withSessionProlonged(rotatesRefreshToken(options), sessions),
     ttl: toTtl(options, now),
-    fetch: async () => {
-      throw new Error('outgoing requests are not allowed');
-    },
-    renderError: (ctx, { error, error_description: description }) => {
-      pages.error(ctx, { error, description });
+    fetch: createEngineFetch(outgoing),
+    renderError: (ctx, out, cause) => {
+      if (FOR_PROGRAMS.has(ctx.path)) ctx.body = out;
+      else showError(ctx, out, cause, pages);
     },
     features: features(options, findActiveAccount),
   };
+}
+
+/** Who uses an application is not idle: its refresh moves the end of the session that its tokens end with. */
+const withSessionProlonged =
+  (rotates: RotatesRefreshToken, sessions: Pick<Sessions, 'prolong'>): RotatesRefreshToken =>
+  async (ctx) => {
+    const isRotated = await rotates(ctx);
+    const { accountId, sessionUid, expiresWithSession } = ctx.oidc.refreshToken ?? {};
+    if (expiresWithSession === true && accountId !== undefined && sessionUid !== undefined) {
+      await translated(sessions.prolong(accountId, sessionUid));
+    }
+    return isRotated;
+  };
+
+/** RFC 6749 5.2: always JSON, also for a client whose library asks for HTML first, as Java's own does. */
+const FOR_PROGRAMS = new Set(['/token', '/introspect', '/revoke', '/userinfo', '/device/auth']);
+
+function showError(
+  ctx: KoaContextWithOIDC,
+  { error, error_description: description }: ErrorOut,
+  cause: Error,
+  pages: EnginePages,
+): void {
+  pages.error(ctx, { error, description, isOver: cause instanceof errors.SessionNotFound });
 }
 
 /** Contracts 1: the canonical paths. */
@@ -121,6 +152,7 @@ const features = (
   findActiveAccount: FindActiveAccount,
 ): NonNullable<Configuration['features']> => ({
   ...pageFeatures(options.pages),
+  backchannelLogout: { enabled: true },
   claimsParameter: { enabled: true },
   clientCredentials: { enabled: true },
   devInteractions: { enabled: false },

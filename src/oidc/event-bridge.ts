@@ -1,10 +1,14 @@
 /** What the engine emits, in the words of the business events; and the status that some of its refusals lack. */
 import type { errors, KoaContextWithOIDC, Provider } from 'oidc-provider';
 
+import { answerWithoutKeys } from './engine-fetch.ts';
+import { lostCauseOf } from './store-errors.ts';
+
 /** The events of the protocol; `requestId` ties them to the request's other log lines. */
 export interface EngineEvents {
   tokenIssued(event: { requestId: string; clientId: string; grantType: string; scope: string }): void;
   protocolRefused(event: RefusedEvent): void;
+  storeLost(event: { cause: string }): void;
   serverFailed(event: { requestId: string; error: unknown }): void;
 }
 
@@ -31,7 +35,7 @@ export function createEventBridge(provider: Provider, events: EngineEvents, show
 
   const refused = (ctx: KoaContextWithOIDC, error: errors.OIDCProviderError): void => {
     if (isBodyTooLarge(error)) ctx.status = 413;
-    if (showDetail)
+    if (!answerWithoutKeys(ctx, error) && showDetail)
       ctx.body = {
         error: error.error,
         error_description: error.error_description,
@@ -40,6 +44,8 @@ export function createEventBridge(provider: Provider, events: EngineEvents, show
     record(ctx, error);
   };
   const record = (ctx: KoaContextWithOIDC, error: errors.OIDCProviderError): void => {
+    const cause = lostCauseOf(error);
+    if (cause !== null) events.storeLost({ cause });
     events.protocolRefused({
       requestId: requestIdOf(ctx),
       ip: ctx.ip,

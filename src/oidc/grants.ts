@@ -6,6 +6,7 @@
 import type { Configuration, KoaContextWithOIDC } from 'oidc-provider';
 
 import type { ArtifactStore, ClientStore, StoredArtifact } from '../storage/port.ts';
+import { allOfAccount } from './account-artifacts.ts';
 import { clientGrantId } from './adapter.ts';
 import { isFirstParty, isPublic } from './clients.ts';
 import { artifactId } from './digest.ts';
@@ -17,8 +18,6 @@ type Grant = NonNullable<KoaContextWithOIDC['oidc']['grant']>;
 const MODEL = 'Consent';
 // Long enough that nobody is asked twice by an application in use, and an abandoned one is asked anew.
 const CONSENT_SECONDS = 365 * 86_400;
-// A person with more living grants than this at once is no person.
-const MAX_GRANTS = 1_000;
 
 export interface GrantOptions {
   readonly artifacts: ArtifactStore;
@@ -52,7 +51,7 @@ export function createGrants({ artifacts, clients, grantSeconds, now }: GrantOpt
   const consentId = (accountId: string, clientId: string): string =>
     artifactId(MODEL, `${accountId} ${clientId}`);
   const listOf = async (model: string, accountId: string): Promise<readonly Allowed[]> =>
-    (await artifacts.listOfAccount(model, accountId, MAX_GRANTS, now())).map(toAllowed);
+    (await allOfAccount(artifacts, model, accountId, now)).map(toAllowed);
 
   const findConsent = async (accountId: string, clientId: string): Promise<Allowed | null> => {
     const found = await translated(artifacts.find(MODEL, consentId(accountId, clientId), now()));
@@ -106,11 +105,16 @@ export function createGrants({ artifacts, clients, grantSeconds, now }: GrantOpt
       return found.flat();
     },
 
-    /** Ends all that the application has of the person: its tokens, its grants, the consent. Idempotent. */
-    revoke: async (accountId: string, clientId: string): Promise<void> => {
+    /**
+     * Ends all that the application has of the person: its tokens, its grants, the consent. Idempotent; false where
+     * there was nothing.
+     */
+    revoke: async (accountId: string, clientId: string): Promise<boolean> => {
+      const consent = await findConsent(accountId, clientId);
       await artifacts.destroy(MODEL, consentId(accountId, clientId));
       const own = (await listOf('Grant', accountId)).filter((grant) => grant.clientId === clientId);
       for (const { selfId } of own) if (selfId !== undefined) await revokeGrant(artifacts, selfId);
+      return consent !== null || own.length > 0;
     },
   };
 }

@@ -10,6 +10,7 @@ import type { InteractionResults, Provider } from 'oidc-provider';
 import { AppError } from '../errors.ts';
 import { summarize } from './client-summary.ts';
 import type { ClientSummary } from './client-summary.ts';
+import type { EndedMarks } from './ended-marks.ts';
 import type { Grants } from './grants.ts';
 import { ACR_PASSWORD } from './people.ts';
 import { translatedBack } from './store-errors.ts';
@@ -65,7 +66,11 @@ export interface Interactions {
   abort(req: IncomingMessage, res: ServerResponse): Promise<string>;
 }
 
-export function createInteractions(provider: Provider, grants: Grants, now: () => number): Interactions {
+export function createInteractions(
+  provider: Provider,
+  grants: Grants,
+  marks: Pick<EndedMarks, 'signInTime'>,
+): Interactions {
   const find = async (req: IncomingMessage, res: ServerResponse): Promise<Interaction | null> => {
     try {
       return await translatedBack(provider.interactionDetails(req, res));
@@ -98,7 +103,8 @@ export function createInteractions(provider: Provider, grants: Grants, now: () =
     },
     login: async (req, res, { accountId, amr, remember }) => {
       await get(req, res, 'login', 'select_account');
-      const login = { accountId, amr: [...amr], remember, acr: ACR_PASSWORD, ts: now() };
+      const ts = await marks.signInTime(accountId);
+      const login = { accountId, amr: [...amr], remember, acr: ACR_PASSWORD, ts };
       return answer(req, res, { login, select_account: {} });
     },
     selectAccount: async (req, res) => {

@@ -3,7 +3,7 @@
  * injected, so that no page of the engine is ever seen (its own load fonts from another origin, D6).
  */
 import type { Context } from 'koa';
-import type { Configuration, KoaContextWithOIDC } from 'oidc-provider';
+import type { Configuration, ErrorOut, KoaContextWithOIDC } from 'oidc-provider';
 
 import { summarize } from './client-summary.ts';
 import type { ClientSummary } from './client-summary.ts';
@@ -16,13 +16,23 @@ export type DeviceFault = 'unknown' | 'expired' | 'used' | 'declined' | 'failed'
  * id.
  */
 export interface EnginePages {
-  readonly error: (ctx: Context, error: { error: string; description: string | undefined }) => void;
+  /** `isOver`: the sign-in expired, was answered already, or began in another browser. */
+  readonly error: (
+    ctx: Context,
+    error: { error: string; description: string | undefined; isOver: boolean },
+  ) => void;
+  /** `op.handOnForm`: goes on to the first of `targets`, and from there perhaps to the others. */
+  readonly handOn: (
+    ctx: Context,
+    page: { form: string; client: ClientSummary | null; targets: readonly string[] },
+  ) => void;
   /** `op.logoutForm`: with `logout=yes` it ends the session; without, only the application's share in it. */
   readonly logout: (
     ctx: Context,
     page: { form: string; client: ClientSummary | null; redirectUri: string | null },
   ) => void;
-  readonly loggedOut: (ctx: Context, page: { client: ClientSummary | null }) => void;
+  /** `isSignedIn`: the person chose to stay, so only the application's share in the session ended. */
+  readonly loggedOut: (ctx: Context, page: { client: ClientSummary | null; isSignedIn: boolean }) => void;
   /** `op.deviceInputForm`: asks for the code in the field `user_code`. */
   readonly deviceCode: (
     ctx: Context,
@@ -51,13 +61,18 @@ export function pageFeatures(pages: EnginePages): Pick<Features, 'rpInitiatedLog
           redirectUri: typeof redirectUri === 'string' ? redirectUri : null,
         });
       },
-      postLogoutSuccessSource: (ctx) => {
-        pages.loggedOut(ctx, { client: clientOf(ctx) });
+      postLogoutSuccessSource: async (ctx) => {
+        const { accountId } = await ctx.oidc.provider.Session.get(ctx);
+        pages.loggedOut(ctx, { client: clientOf(ctx), isSignedIn: accountId !== undefined });
       },
     },
     deviceFlow: {
       enabled: true,
-      userCodeInputSource: (ctx, _form, _out, error) => {
+      userCodeInputSource: (ctx, _form, out, error) => {
+        if (out !== undefined && ctx.oidc.session?.exp === undefined) {
+          refuseStaleForm(ctx, out, pages);
+          return;
+        }
         const fault = error === undefined ? null : deviceFault(error.name);
         pages.deviceCode(ctx, { form: inputForm(ctx), userCode: typedCode(ctx), fault });
       },
@@ -74,6 +89,16 @@ export function pageFeatures(pages: EnginePages): Pick<Features, 'rpInitiatedLog
       },
     },
   };
+}
+
+/**
+ * A form without a session: cookies were cleared, or it ended. The engine would now keep a token for a new form in a
+ * session that was never saved, which it cannot.
+ */
+function refuseStaleForm(ctx: KoaContextWithOIDC, out: ErrorOut, pages: EnginePages): void {
+  // Its types leave out what it keeps a session by.
+  if (ctx.oidc.session !== undefined) Reflect.set(ctx.oidc.session, 'touched', false);
+  pages.error(ctx, { error: out.error, description: out.error_description, isOver: false });
 }
 
 /** The engine's own has a field without a label. Its token of this session stands in the session's state. */

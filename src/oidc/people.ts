@@ -5,6 +5,7 @@
 import type { Account as EngineAccount, Configuration } from 'oidc-provider';
 
 import type { Account, AccountStore, ResourceServer } from '../storage/port.ts';
+import type { EndedMarks } from './ended-marks.ts';
 import { translated } from './store-errors.ts';
 
 /** OpenID Connect Core 5.4: the claims that each scope asks for. How somebody signed in, every ID token tells. */
@@ -15,9 +16,6 @@ export const CLAIMS_BY_SCOPE: Readonly<Record<string, readonly string[]>> = {
   phone: ['phone_number', 'phone_number_verified'],
   address: ['address'],
 };
-
-/** Those of them that this server keeps nothing for; a claim without a value is left out (Core 5.3.2). */
-export const CLAIMS_WITHOUT_VALUE: readonly string[] = ['phone_number', 'phone_number_verified', 'address'];
 
 /** How a person signed in, by password; essential `acr` values other than these are refused at once. */
 export const ACR_PASSWORD = '1';
@@ -33,13 +31,32 @@ export const createFindActiveAccount =
     return account?.status === 'active' ? account : null;
   };
 
-/** The engine's hook. */
+/**
+ * The engine's hook. A code or refresh token of a sign-in that was ended has no account: one that was made while the
+ * account's were revoked outlived that.
+ */
 export const createFindAccount =
-  (find: FindActiveAccount): NonNullable<Configuration['findAccount']> =>
-  async (_ctx, accountId) => {
+  (
+    find: FindActiveAccount,
+    marks: Pick<EndedMarks, 'isBeforeEnd'>,
+  ): NonNullable<Configuration['findAccount']> =>
+  async (_ctx, accountId, token) => {
+    if (token !== undefined && 'authTime' in token && token.authTime !== undefined) {
+      const { authTime: at, sessionUid } = token;
+      if (await translated(marks.isBeforeEnd({ accountId, at, sessionUid }))) return undefined;
+    }
     const account = await find(accountId);
     return account === null ? undefined : toEngineAccount(account);
   };
+
+/** A claim without a value is left out (Core 5.3.2). Nobody checks the number, so it is never verified. */
+function contactClaims({ contact }: Account): Record<string, unknown> {
+  const { phoneNumber = null, address = null } = contact ?? {};
+  return {
+    ...(phoneNumber !== null && { phone_number: phoneNumber, phone_number_verified: false }),
+    ...(address !== null && { address: { formatted: address } }),
+  };
+}
 
 const toEngineAccount = (account: Account): EngineAccount => ({
   accountId: account.id,
@@ -50,6 +67,7 @@ const toEngineAccount = (account: Account): EngineAccount => ({
     email: account.email,
     email_verified: account.isEmailVerified,
     ...(account.fullName !== null && { name: account.fullName }),
+    ...contactClaims(account),
   }),
 });
 

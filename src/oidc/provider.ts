@@ -6,6 +6,8 @@ import type { JSONWebKeySet, JWK } from 'jose';
 import { Provider } from 'oidc-provider';
 
 import { pinOrigin } from '../http/security.ts';
+import { createFindBearerToken } from './bearer-tokens.ts';
+import type { FindBearerToken } from './bearer-tokens.ts';
 import { createBrowserSessions, withEngineCookies } from './browser.ts';
 import type { BrowserSessions } from './browser.ts';
 import { compareSecretsByDigest } from './clients.ts';
@@ -13,27 +15,41 @@ import { toConfiguration } from './configuration.ts';
 import type { ConfigurationOptions } from './configuration.ts';
 import { restrictDiscovery } from './discovery.ts';
 import { createDocumentCache } from './documents.ts';
+import { createEndedMarks } from './ended-marks.ts';
 import type { EngineMiddleware } from './engine-middleware.ts';
 import { createEventBridge } from './event-bridge.ts';
 import type { EngineEvents } from './event-bridge.ts';
+import { createFirstParty } from './first-party.ts';
+import type { FirstParty } from './first-party.ts';
 import { createGrants } from './grants.ts';
 import type { Grants } from './grants.ts';
+import { withHandOn } from './hand-on.ts';
 import { createInteractions } from './interactions.ts';
 import type { Interactions } from './interactions.ts';
 import { grantSeconds } from './lifetimes.ts';
 import { createFindActiveAccount } from './people.ts';
+import { createKeyIntrospection } from './key-introspection.ts';
+import type { KeyIntrospectionOptions } from './key-introspection.ts';
+import type { LogoutNotice, LogoutNotices } from './logout-notices.ts';
+import { issueLogoutToken, queueLogouts } from './logout-tokens.ts';
+import type { LogoutRequest } from './logout-tokens.ts';
 import { createRefreshWindow } from './refresh-window.ts';
 import { createSessions } from './sessions.ts';
 import type { Sessions } from './sessions.ts';
 import { translatedBack } from './store-errors.ts';
-import { createStructuredTokens } from './structured-tokens.ts';
+import { createFindLiveJwt, createStructuredTokens } from './structured-tokens.ts';
+import type { FindLiveJwt } from './structured-tokens.ts';
 
-export interface EngineOptions extends ConfigurationOptions {
+export interface EngineOptions extends ConfigurationOptions, Pick<KeyIntrospectionOptions, 'findApiKey'> {
   /** So long a used refresh token gets its answer again; 0: never. */
   readonly refreshRetryWindowSeconds: number;
+  /** Clients are told of sessions that end. */
+  readonly notices: LogoutNotices;
   readonly events: EngineEvents;
   /** Development only: refusals say in the answer what is otherwise in the log alone. */
   readonly showDetail: boolean;
+  /** Proxies in front of this server; each adds one entry to X-Forwarded-For. */
+  readonly trustedHops: number;
 }
 
 /** A live access token that a client got for itself. */
@@ -47,57 +63,76 @@ export interface Engine extends BrowserSessions {
   readonly handle: EngineMiddleware;
   /** Finds a live client_credentials access token; null for any other value. */
   findClientToken(value: string): Promise<ClientToken | null>;
+  /** What a living access token of any kind stands for; null for any other value. */
+  readonly findBearerToken: FindBearerToken;
   readonly interactions: Interactions;
   readonly sessions: Pick<Sessions, 'list' | 'end' | 'endAll'>;
+  /** What tells a client of a logout; null where the client is gone or is told of none any more. */
+  issueLogoutToken(notice: LogoutNotice): Promise<LogoutRequest | null>;
+  /** The tokens of the JSON API. */
+  readonly firstParty: FirstParty;
   /** The applications that a person allowed something. */
   readonly applications: Pick<Grants, 'list' | 'revoke'>;
 }
 
 /** Builds the engine for one key ring. */
 export function createEngine(options: EngineOptions): Engine {
-  const { issuer, artifacts, clients, events, showDetail, now } = options;
+  const { issuer, artifacts, clients, notices, events, showDetail, now } = options;
   const grants = createGrants({ artifacts, clients, grantSeconds: grantSeconds(options), now });
-  const { sessionIdleSeconds, sessionRememberedSeconds, refreshRetryWindowSeconds } = options;
-  const sessionSeconds = Math.max(sessionIdleSeconds, sessionRememberedSeconds);
-  const sessions = createSessions({ artifacts, sessionSeconds, now });
-  const refreshWindow = createRefreshWindow({ artifacts, windowSeconds: refreshRetryWindowSeconds, now });
+  const marks = createEndedMarks({ artifacts, lifetimes: options, now });
+  const sessions = createSessions({ artifacts, notices, lifetimes: options, now });
+  const refreshWindow = createRefreshWindow({
+    artifacts,
+    windowSeconds: options.refreshRetryWindowSeconds,
+    now,
+  });
 
-  const provider = new Provider(issuer, toConfiguration(options, { grants, sessions, refreshWindow }));
-  pinOrigin(provider, issuer); // it decides by its own context whether a cookie is for https
+  const provider = new Provider(issuer, toConfiguration(options, { grants, sessions, marks, refreshWindow }));
+  // It makes contexts of its own: whether a cookie is for https, and who visits, is decided there as everywhere.
+  pinOrigin(provider, issuer);
+  provider.proxy = options.trustedHops > 0;
+  provider.maxIpsCount = options.trustedHops;
   compareSecretsByDigest(provider, now);
+  queueLogouts(provider, notices);
   createEventBridge(provider, events, showDetail);
 
+  const { counters, accounts, resourceServers } = options;
+  const findAccount = createFindActiveAccount(accounts);
+  const findClient = (clientId: string) => translatedBack(provider.Client.find(clientId));
+  const jwks = publicJwks(options.jwks);
+  const findLiveJwt = createFindLiveJwt({ issuer, jwks, artifacts, findClient, findAccount, now });
+  const handle = createHandler(provider, options, findLiveJwt, refreshWindow.middleware);
+  const findBearerToken = createFindBearerToken({ provider, findLiveJwt, resourceServers, findAccount });
   return {
-    handle: createHandler(provider, options, refreshWindow.middleware),
+    handle,
+    firstParty: createFirstParty(provider, handle, { lifetimes: options, counters, events, marks, now }),
     findClientToken: (value) => translatedBack(findClientToken(provider, value)),
-    interactions: createInteractions(provider, grants, now),
+    findBearerToken: (value) => translatedBack(findBearerToken(value)),
+    interactions: createInteractions(provider, grants, marks),
     sessions,
+    issueLogoutToken: (notice) => translatedBack(issueLogoutToken(provider, notice)),
     applications: grants,
-    ...createBrowserSessions(provider, options, now),
+    ...createBrowserSessions(provider, sessions, marks, options),
   };
 }
 
 /** The engine with what belongs around it at each path. */
 function createHandler(
   provider: Provider,
-  { issuer, jwks, artifacts, accounts, now }: EngineOptions,
+  options: EngineOptions,
+  findLiveJwt: FindLiveJwt,
   refreshWindow: EngineMiddleware,
 ): EngineMiddleware {
+  const { artifacts, pages } = options;
   const [run] = provider.middleware;
   if (run === undefined) throw new Error('the protocol engine has no middleware');
   // The engine makes the plain Koa context its own: it defines `ctx.oidc` on it.
   const untranslated = run as unknown as EngineMiddleware;
   const engine: EngineMiddleware = (ctx, next) => translatedBack(untranslated(ctx, next));
   const documents = createDocumentCache();
-  const structuredTokens = createStructuredTokens({
-    issuer,
-    jwks: publicJwks(jwks),
-    artifacts,
-    findClient: (clientId) => translatedBack(provider.Client.find(clientId)),
-    findAccount: createFindActiveAccount(accounts),
-    now,
-  });
-  const browser = withEngineCookies(provider, engine);
+  const structuredTokens = createStructuredTokens(findLiveJwt, artifacts);
+  const apiKeys = createKeyIntrospection(options);
+  const browser = withEngineCookies(provider, withHandOn(pages, engine));
 
   return (ctx, next) => {
     switch (ctx.path) {
@@ -107,7 +142,7 @@ function createHandler(
         return documents(ctx, () => engine(ctx, next));
       case '/introspect':
       case '/revoke':
-        return structuredTokens(ctx, () => engine(ctx, next));
+        return apiKeys(ctx, () => structuredTokens(ctx, () => engine(ctx, next)));
       case '/userinfo':
       case '/device/auth':
         return engine(ctx, next);

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { AdapterPayload } from 'oidc-provider';
 
 import type { ArtifactStore } from '../storage/port.ts';
+import { eachOfAccount } from './account-artifacts.ts';
 import { openAnswer, sealAnswer } from './answer-seal.ts';
 import { artifactId } from './digest.ts';
 
@@ -15,8 +16,6 @@ const MODEL = 'RefreshAnswer';
 const WAIT_MS = 2_000;
 const FIRST_PAUSE_MS = 5;
 const LONGEST_PAUSE_MS = 100;
-// A person with more refresh tokens at once is no person.
-const MAX_TOKENS = 1_000;
 // A use that is held up must still find that another one took its place: see `refresh-window.ts`.
 const ANSWER_OUTLIVES_WINDOW_SECONDS = 90;
 
@@ -81,12 +80,13 @@ export function createRefreshAnswers({ artifacts, windowSeconds, now }: RefreshA
     /** Deletes what uses left behind that never gave their answer: nobody has those refresh tokens. */
     dropOthers: async ({ payload }: PresentedToken, { successorId }: RefreshAnswer): Promise<void> => {
       const { accountId = '', grantId, rotations = 0 } = payload;
-      const stored = await artifacts.listOfAccount('RefreshToken', accountId, MAX_TOKENS, now());
-      for (const { payload: other, consumedAt } of stored) {
-        const id = String(other['reference']).slice(1); // the adapter stored it
-        const isSibling = other['grantId'] === grantId && other['rotations'] === rotations + 1;
-        if (isSibling && consumedAt === null && id !== successorId) {
-          await artifacts.destroy('RefreshToken', id);
+      for await (const page of eachOfAccount(artifacts, 'RefreshToken', accountId, now)) {
+        for (const { payload: other, consumedAt } of page) {
+          const id = String(other['reference']).slice(1); // the adapter stored it
+          const isSibling = other['grantId'] === grantId && other['rotations'] === rotations + 1;
+          if (isSibling && consumedAt === null && id !== successorId) {
+            await artifacts.destroy('RefreshToken', id);
+          }
         }
       }
     },

@@ -13,6 +13,13 @@ class StoreUnavailable extends errors.OIDCProviderError {
   }
 }
 
+/** The reason why the store cannot answer, in one line; null for an error of another kind. */
+export function lostCauseOf(error: unknown): string | null {
+  if (!(error instanceof StoreUnavailable)) return null;
+  const reason = Error.isError(error.cause) ? error.cause.cause : null;
+  return Error.isError(reason) ? reason.message : error.message;
+}
+
 /** For what the engine asks of us: AppError('store_unavailable') becomes the engine's own kind of error. */
 export async function translated<T>(answer: Promise<T>): Promise<T> {
   try {

@@ -1,7 +1,7 @@
 /**
  * Introspection (RFC 7662) and revocation (RFC 7009) of JWT access tokens. The engine authenticates the client,
  * then refuses structured tokens; that refusal is taken here and answered. A revoked JWT is remembered by its
- * jti until it would have expired.
+ * jti until it would have expired; what a person allowed is as good as the grant that it was issued under.
  */
 import { createLocalJWKSet, decodeProtectedHeader, errors as joseErrors, jwtVerify } from 'jose';
 import type { JSONWebKeySet, JWTPayload } from 'jose';
@@ -14,9 +14,13 @@ import type { FindActiveAccount } from './people.ts';
 import { translatedBack } from './store-errors.ts';
 
 const MODEL = 'RevokedJwt';
+/** Names the grant of a person's JWT, which nobody else can tell anything by. */
+export const GRANT_CLAIM = 'grant_id';
+export const grantClaimOf = (grantId: string): string => artifactId('Grant', grantId);
+
 const MAX_TOKEN_CHARACTERS = 16 * 1024;
 
-interface StructuredTokenOptions {
+interface LiveJwtOptions {
   readonly issuer: string;
   readonly jwks: JSONWebKeySet;
   readonly artifacts: ArtifactStore;
@@ -26,7 +30,7 @@ interface StructuredTokenOptions {
 }
 
 /** Claims that every access token of ours has (RFC 9068 2.2). */
-interface AccessTokenClaims extends JWTPayload {
+export interface AccessTokenClaims extends JWTPayload {
   readonly jti: string;
   readonly exp: number;
   readonly iat: number;
@@ -34,25 +38,48 @@ interface AccessTokenClaims extends JWTPayload {
   readonly sub: string;
 }
 
-/** Wraps the engine's introspection and revocation endpoints. */
-export function createStructuredTokens(options: StructuredTokenOptions): EngineMiddleware {
-  const verify = createVerifier(options);
-  const { artifacts, findClient, findAccount, now } = options;
+export type FindLiveJwt = (
+  token: string,
+  isWanted?: (claims: AccessTokenClaims) => boolean,
+) => Promise<AccessTokenClaims | null>;
 
-  const findLive = async (ctx: KoaContextWithOIDC): Promise<AccessTokenClaims | null> => {
-    const claims = await verify(String(ctx.oidc.params?.['token']));
-    if (claims === null || !concerns(claims, ctx.oidc.client?.clientId)) return null;
+/** Finds the claims of a JWT of ours that is good now, and whose client and person are still there. */
+export function createFindLiveJwt(options: LiveJwtOptions): FindLiveJwt {
+  const verify = createVerifier(options);
+  const { artifacts, findClient, now } = options;
+
+  return async (token, isWanted = () => true) => {
+    const claims = await verify(token);
+    if (claims === null || !isWanted(claims)) return null;
     if ((await findClient(claims.client_id)) === undefined) return null;
     // A client is its own subject (RFC 9068 2.2); every other one is a person.
     const isOfPerson = claims.sub !== claims.client_id;
-    if (isOfPerson && (await translatedBack(findAccount(claims.sub))) === null) return null;
+    if (isOfPerson && !(await isGranted(claims, options))) return null;
     return (await artifacts.find(MODEL, artifactId(MODEL, claims.jti), now())) === null ? claims : null;
   };
+}
 
-  return async (ctx, next) => {
+/** The person may be signed in, and what was allowed to the client was not ended: whatever ends that ends the grant. */
+async function isGranted(claims: AccessTokenClaims, options: LiveJwtOptions): Promise<boolean> {
+  const { artifacts, findAccount, now } = options;
+  const { sub, client_id: clientId, [GRANT_CLAIM]: grantId } = claims;
+  if (typeof grantId !== 'string') return false;
+  if ((await translatedBack(findAccount(sub))) === null) return false;
+  const grant = await artifacts.find('Grant', grantId, now());
+  return grant?.payload['accountId'] === sub && grant.payload['clientId'] === clientId;
+}
+
+/** Wraps the engine's introspection and revocation endpoints. */
+export function createStructuredTokens(
+  findLive: FindLiveJwt,
+  artifacts: Pick<ArtifactStore, 'upsert'>,
+): EngineMiddleware {
+  const answer: EngineMiddleware = async (ctx, next) => {
     await next();
     if (!isRefusedAsStructured(ctx) || isSymmetric(String(ctx.oidc.params?.['token']))) return;
-    const claims = await findLive(ctx);
+    const claims = await findLive(String(ctx.oidc.params?.['token']), (found) =>
+      concerns(found, ctx.oidc.client?.clientId),
+    );
     ctx.status = 200;
     if (ctx.path === '/introspect') {
       ctx.body = claims === null ? { active: false } : { active: true, token_type: 'Bearer', ...claims };
@@ -62,6 +89,12 @@ export function createStructuredTokens(options: StructuredTokenOptions): EngineM
     if (claims === null || claims.client_id !== ctx.oidc.client?.clientId) return;
     const { jti, exp } = claims;
     await artifacts.upsert({ model: MODEL, id: artifactId(MODEL, jti), payload: {}, expiresAt: exp });
+  };
+
+  return async (ctx, next) => {
+    await answer(ctx, next);
+    // Koa calls an empty text text/plain, which a client that expects JSON or nothing cannot read.
+    if (ctx.body === '') ctx.remove('Content-Type');
   };
 }
 
@@ -84,7 +117,7 @@ function isSymmetric(token: string): boolean {
 const concerns = ({ client_id, aud }: AccessTokenClaims, clientId: string | undefined): boolean =>
   clientId !== undefined && (client_id === clientId || aud === clientId);
 
-function createVerifier({ issuer, jwks, now }: StructuredTokenOptions) {
+function createVerifier({ issuer, jwks, now }: LiveJwtOptions) {
   const keys = createLocalJWKSet(jwks);
   return async (token: string): Promise<AccessTokenClaims | null> => {
     if (token.length > MAX_TOKEN_CHARACTERS) return null;

@@ -9,6 +9,7 @@ import type { ResourceServerStore } from '../storage/port.ts';
 import { allowedScopes, requiresPkce } from './clients.ts';
 import { roleAt } from './people.ts';
 import type { FindActiveAccount } from './people.ts';
+import { GRANT_CLAIM, grantClaimOf } from './structured-tokens.ts';
 import { toEngineResource } from './resources.ts';
 import type { OpenSecret } from './resources.ts';
 import { translated } from './store-errors.ts';
@@ -80,9 +81,10 @@ export function createExtraTokenClaims(
     }
     const { resourceServer } = token;
     if (resourceServer === undefined || !('accountId' in token)) return undefined;
+    const ofGrant = { [GRANT_CLAIM]: grantClaimOf(token.grantId) };
     const found = await translated(resourceServers.find(resourceServer.identifier()));
     const account = await findAccount(token.accountId);
-    return found === null || account === null ? undefined : (roleAt(found, account) ?? undefined);
+    return found === null || account === null ? ofGrant : { ...ofGrant, ...roleAt(found, account) };
   };
 }
 
@@ -112,12 +114,14 @@ export function isPkceRequired({ oidc }: KoaContextWithOIDC, client: EngineClien
 export const issuesRefreshToken: NonNullable<Configuration['issueRefreshToken']> = async (_ctx, client) =>
   client.grantTypeAllowed('refresh_token');
 
+export type RotatesRefreshToken = Exclude<NonNullable<Configuration['rotateRefreshToken']>, boolean>;
+
 /**
  * Always true: a refresh token is used once. The engine asks just before it uses up the one that was presented, so
  * what would fail after that point is found out here, while the client still has a good token.
  */
 export const rotatesRefreshToken =
-  (options: TokenPolicyOptions): Exclude<NonNullable<Configuration['rotateRefreshToken']>, boolean> =>
+  (options: TokenPolicyOptions): RotatesRefreshToken =>
   async ({ oidc }) => {
     const { client, refreshToken, params } = oidc;
     const resource = params?.['resource'] ?? [];

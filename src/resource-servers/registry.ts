@@ -82,8 +82,13 @@ interface ResourceServerRegistryOptions {
 export interface ResourceServerPlan {
   readonly action: 'create' | 'update' | 'none';
   readonly changes: readonly string[];
+  /** What those fields are and will be, without the secret; null before a new one. */
+  readonly before: object | null;
+  readonly after: object;
   save(): Promise<ResourceServer>;
 }
+
+export type ResourceServerRegistry = ReturnType<typeof createResourceServerRegistry>;
 
 /** Compares an input with what is stored; saving claims the audience as a name. */
 export function createResourceServerRegistry(options: ResourceServerRegistryOptions) {
@@ -104,6 +109,7 @@ export function createResourceServerRegistry(options: ResourceServerRegistryOpti
       return {
         action,
         changes,
+        ...toChange(current, described(input), changes),
         save: () => (action === 'none' && current ? Promise.resolve(current) : save(input, options)),
       };
     },
@@ -135,6 +141,19 @@ function differences(
   const changed = Object.entries(stored).filter(([field, value]) => !isDeepStrictEqual(value, wanted[field]));
   const secret = sealedSecret === null ? undefined : open(sealedSecret, current.identifier);
   return [...changed.map(([field]) => field), ...(secret === input.secret ? [] : ['secret'])];
+}
+
+function toChange(
+  current: ResourceServer | null,
+  next: object,
+  changes: readonly string[],
+): Pick<ResourceServerPlan, 'before' | 'after'> {
+  if (current === null) return { before: null, after: next };
+  const { sealedSecret: _sealed, ...before } = current;
+  const named = (fields: object): object =>
+    Object.fromEntries(Object.entries(fields).filter(([field]) => changes.includes(field)));
+  const secret = changes.includes('secret') ? { has_new_secret: true } : {};
+  return { before: named(before), after: { ...named(next), ...secret } };
 }
 
 const described = (input: ResourceServerInput): Omit<ResourceServer, 'sealedSecret'> => ({

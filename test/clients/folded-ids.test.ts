@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 
-import { openAdministration } from '../../src/administration.ts';
-import type { Administration } from '../../src/administration.ts';
+import { openAdministration } from '../../src/composition/administration.ts';
+import type { Administration } from '../../src/composition/administration.ts';
 import { basic, form } from '../support/clients.ts';
 import { describeOnBothStores, useTestServer } from '../support/server.ts';
 

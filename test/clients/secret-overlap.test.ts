@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { randomBytes, randomUUID } from 'node:crypto';
 
-import type { ApplyOutcome } from '../../src/administration.ts';
+import type { ApplyOutcome } from '../../src/composition/administration.ts';
 import { basic, createVpnNode, form } from '../support/clients.ts';
 import { describeOnBothStores, useTestServer } from '../support/server.ts';
 

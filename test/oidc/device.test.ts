@@ -102,7 +102,7 @@ describeOnBothStores('device_code', (store) => {
     expect(await page.text()).toContain('Nothing was connected');
     expect((await poll(party, begun.device_code))['error']).toBe('access_denied');
     const declined = await begin(party);
-    await connect(server().browser(), declined.user_code, { account, answers: { consent: 'abort' } });
+    await connect(server().browser(), declined.user_code, { account, answers: { consent: 'deny' } });
     expect((await poll(party, declined.device_code))['error']).toBe('access_denied');
   });
 
@@ -129,7 +129,8 @@ describeOnBothStores('device_code', (store) => {
     const begun = await begin(party);
     await connect(server().browser(), begun.user_code, { account });
     const at = Math.floor(Date.now() / 1000);
-    const [stored] = await server().storage.artifacts.listOfAccount('DeviceCode', account.id, 1, at);
+    const { artifacts } = server().storage;
+    const [stored] = (await artifacts.listOfAccount('DeviceCode', account.id, { limit: 1 }, at)).items;
     const reference = String(stored?.payload['reference']);
     expect(reference).toMatch(/^#/);
     expect((await poll(party, reference))['error']).toBe('invalid_grant');

@@ -2,7 +2,6 @@
 import { expect, test } from '@jest/globals';
 import * as openid from 'openid-client';
 
-import { json } from '../support/clients.ts';
 import {
   AFTER_LOGOUT,
   ask,
@@ -12,7 +11,8 @@ import {
   signOut,
 } from '../support/relying-party.ts';
 import { describeOnBothStores } from '../support/server.ts';
-import { answer, useSignInServer } from '../support/sign-in.ts';
+import { answer, signInAtAccount, useSignInServer } from '../support/sign-in.ts';
+import type { UserAgent } from '../support/user-agent.ts';
 
 describeOnBothStores('logout', (store) => {
   const server = useSignInServer(store);
@@ -110,7 +110,7 @@ describeOnBothStores('logout', (store) => {
     const account = await server().createAccount();
     const party = await createRelyingParty(server(), { first_party: true });
     const [one, other] = [await signIn(server(), party, account), await signIn(server(), party, account)];
-    const sessions = await server().engine.sessions.list(account.id);
+    const sessions = await server().sessions.list(account.id);
     expect(sessions).toHaveLength(2);
     expect(sessions[0]).toMatchObject({
       ip: expect.stringContaining('127.0.0.1'),
@@ -122,9 +122,9 @@ describeOnBothStores('logout', (store) => {
       expect(id).toMatch(/^[\w-]{21,}$/);
     }
     const [first] = sessions;
-    expect(await server().engine.sessions.end('somebody-else', first?.id ?? '')).toBe(false);
-    expect(await server().engine.sessions.end(account.id, first?.id ?? '')).toBe(true);
-    expect(await server().engine.sessions.list(account.id)).toHaveLength(1);
+    expect(await server().sessions.end('somebody-else', first?.id ?? '')).toBe(false);
+    expect(await server().sessions.end(account.id, first?.id ?? '')).toBe(true);
+    expect(await server().sessions.list(account.id)).toHaveLength(1);
     const living = await Promise.all(
       [one, other].map(
         async ({ tokens }) => (await openid.tokenIntrospection(party.config, tokens.access_token)).active,
@@ -139,33 +139,44 @@ describeOnBothStores('logout', (store) => {
     const elsewhere = await signIn(server(), party, account, {
       parameters: { scope: 'openid offline_access', prompt: 'consent' },
     });
-    const here = (await server().engine.sessions.list(account.id)).find(({ id }) => id !== '');
+    const here = (await server().sessions.list(account.id)).find(({ id }) => id !== '');
     expect(here).toBeDefined();
     server().advance(1);
-    await server().engine.sessions.endAll(account.id, null);
-    expect(await server().engine.sessions.list(account.id)).toEqual([]);
+    await server().sessions.endAll(account.id, null);
+    expect(await server().sessions.list(account.id)).toEqual([]);
     expect([await isSignedIn(begun), await isActive(begun)]).toEqual([false, false]);
     await expect(
       openid.refreshTokenGrant(party.config, elsewhere.tokens.refresh_token ?? ''),
     ).rejects.toThrow();
 
     const kept = { ...begun, ...(await signIn(server(), party, account)) };
+    const [current] = await server().sessions.list(account.id);
     const other = { ...begun, ...(await signIn(server(), party, account)) };
-    const current = await currentOf(kept.browser);
     server().advance(1);
-    await server().engine.sessions.endAll(account.id, current);
+    await server().sessions.endAll(account.id, current?.id ?? '');
     expect([await isSignedIn(kept), await isActive(kept)]).toEqual([true, true]);
     expect([await isSignedIn(other), await isActive(other)]).toEqual([false, false]);
   });
 
-  test('a session that ended stays ended when a request under way saves it again', async () => {
+  test.each([
+    [
+      'all ended',
+      (id: string, sub: string) =>
+        server()
+          .sessions.endAll(sub, null)
+          .then(() => id),
+    ],
+    ['it was ended', (id: string, sub: string) => server().sessions.end(sub, id)],
+    ['the person signed out', (_id: string, _sub: string, browser: UserAgent) => signOut(browser)],
+  ])('where %s a session stays ended when a request under way saves it again', async (_name, end) => {
     const begun = await begin();
+    const jar = begun.browser.copy();
     const { artifacts } = server().storage;
     const at = Math.floor(Date.now() / 1000);
-    const [stored] = await artifacts.listOfAccount('Session', begun.account.id, 1, at);
+    const [stored] = (await artifacts.listOfAccount('Session', begun.account.id, { limit: 1 }, at)).items;
     if (stored === undefined) throw new Error('there is no session');
     server().advance(1);
-    await server().engine.sessions.endAll(begun.account.id, null);
+    await end(String(stored.payload['uid']), begun.account.id, begun.browser);
     const reference = String(stored.payload['reference']).slice(1);
     await artifacts.upsert({
       model: 'Session',
@@ -174,14 +185,15 @@ describeOnBothStores('logout', (store) => {
       expiresAt: stored.expiresAt,
       accountId: begun.account.id,
     });
-    expect(await isSignedIn(begun)).toBe(false);
+    expect(await isSignedIn({ ...begun, browser: jar })).toBe(false);
+    expect(await server().sessions.list(begun.account.id)).toEqual([]);
   });
 
   test('lists what a person allowed, and forgets it on request', async () => {
     const account = await server().createAccount();
     const party = await createRelyingParty(server());
     const { browser, tokens } = await signIn(server(), party, account);
-    const { applications } = server().engine;
+    const { applications } = server();
     expect(await applications.list(account.id)).toEqual([
       {
         clientId: party.id,
@@ -197,24 +209,17 @@ describeOnBothStores('logout', (store) => {
     expect(again.prompts).toEqual(['consent']);
   });
 
-  /** The session that a browser has, as this server's own pages see it. */
-  const currentOf = async (browser: ReturnType<ReturnType<typeof server>['browser']>): Promise<string> => {
-    const { answer: told } = await browser.open('/account/session');
-    return String((await json(told))['id']);
-  };
-
-  test('this server’s own pages sign in and know who it is', async () => {
+  test('this server’s own pages sign in, and sign somebody else out for it', async () => {
     const account = await server().createAccount();
     const browser = server().browser();
-    expect(await json(await browser.send('/account/session'))).toEqual({});
-    await browser.send(`/account/session?account=${account.id}&remember=yes`, { method: 'POST' });
-    const session = await json(await browser.send('/account/session'));
-    expect(session).toMatchObject({ accountId: account.id });
+    const page = await signInAtAccount(browser, account);
+    expect(await page.text()).toContain(account.username);
     const party = await createRelyingParty(server(), { first_party: true });
-    expect((await signIn(server(), party, account, { browser })).journey.prompts).toEqual([]);
+    const { journey, tokens } = await signIn(server(), party, account, { browser });
+    expect(journey.prompts).toEqual([]);
     const other = await server().createAccount();
-    await browser.send(`/account/session?account=${other.id}`, { method: 'POST' });
-    expect(await json(await browser.send('/account/session'))).toMatchObject({ accountId: other.id });
-    expect(await server().engine.sessions.list(account.id)).toEqual([]);
+    expect(await (await signInAtAccount(browser, other)).text()).toContain(other.username);
+    expect(await server().sessions.list(account.id)).toEqual([]);
+    expect((await openid.tokenIntrospection(party.config, tokens.access_token)).active).toBe(false);
   });
 });

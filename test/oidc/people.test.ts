@@ -48,7 +48,7 @@ describeOnBothStores('people at their applications', (store) => {
       const account = await server().createAccount({ roles });
       const asked = await ask(party, { scope: `openid ${audience}:read`, resource: identifier });
       const { left, met } = await answer(server().browser(), asked.url.href, { account });
-      expect(met[1]).toMatchObject({ missing: { resources: { [identifier]: [`${audience}:read`] } } });
+      expect(met[1]?.asked).toEqual(['openid', `${audience}:read`]);
       const tokens = await redeem(party, asked, left, { resource: identifier });
       const [, payload = ''] = tokens.access_token.split('.');
       const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as Record<string, unknown>;
@@ -83,7 +83,7 @@ describeOnBothStores('people at their applications', (store) => {
     expect(info.status).toBe(401);
     expect((await openid.tokenIntrospection(party.config, tokens.access_token)).active).toBe(false);
     const next = await browser.open((await ask(party)).url.href);
-    expect(await json(next.answer)).toMatchObject({ prompt: 'login' });
+    expect(await next.answer.text()).toMatch(/action="\/interaction\/[\w-]+\/sign-in"/);
     const silent = await answer(browser, (await ask(party, { prompt: 'none' })).url.href, { account });
     expect(silent.left?.searchParams.get('error')).toBe('login_required');
   });
@@ -105,7 +105,8 @@ describeOnBothStores('people at their applications', (store) => {
     const { browser } = await signIn(server(), party, await server().createAccount());
     const session = browser.written.filter((line) => line.startsWith('portcullis_session='));
     expect(session.length).toBeGreaterThan(0);
-    for (const line of browser.written) expect(line.toLowerCase()).toMatch(/; samesite=lax.*; httponly/);
+    for (const line of browser.written) expect(line.toLowerCase()).toMatch(/; samesite=lax/);
+    for (const line of browser.written) expect(line.toLowerCase()).toContain('; httponly');
     expect(browser.cookie('portcullis_session.sig')).toMatch(/^[\w-]{27,}$/);
   });
 
@@ -123,7 +124,7 @@ describeOnBothStores('people at their applications', (store) => {
   test('lets scripts of registered redirect origins read what an app in a browser calls, and nothing else', async () => {
     const origin = `https://${randomUUID()}.example.com`;
     await createRelyingParty(server(), { ...PUBLIC, redirect_uris: [`${origin}/callback`] });
-    const second = await server().startInstance(); // the first one may have read the origins a moment ago
+    const second = await server().startAnother(); // the first one may have read the origins a moment ago
     const allowed = async (path: string, from: string, init: RequestInit = {}): Promise<string | null> => {
       const sent = await fetch(second + path, { redirect: 'manual', ...init, headers: { origin: from } });
       return sent.headers.get('access-control-allow-origin');

@@ -65,7 +65,7 @@ describeOnBothStores('refresh_token', (store) => {
   });
 
   test('gives the very answer again within the window, also by another instance', async () => {
-    const second = await server().startInstance();
+    const second = await server().startAnother();
     const { party, token } = await begin(server());
     const first = await refresh(server().origin, party, token);
     expect(await refresh(server().origin, party, token)).toEqual(first);
@@ -134,8 +134,8 @@ describeOnBothStores('refresh_token', (store) => {
     'gives simultaneous requests one and the same answer: one living head, on two slow instances',
     async () => {
       const [slow, other] = [
-        await server().startInstance(withLatency),
-        await server().startInstance(withLatency),
+        await server().startAnother(withLatency),
+        await server().startAnother(withLatency),
       ];
       const begun = await begin(server());
       const { party } = begun;
@@ -159,7 +159,7 @@ describeOnBothStores('refresh_token', (store) => {
   );
 
   test('gives the same answer where the first use never came to its end', async () => {
-    const dying = await server().startInstance(withoutAnswers);
+    const dying = await server().startAnother(withoutAnswers);
     const { party, token, account } = await begin(server());
     const lost = await refresh(dying, party, token);
     expect(lost.status).toBe(503);
@@ -174,7 +174,8 @@ describeOnBothStores('refresh_token', (store) => {
   test('keeps no answer that a dump of the store could open', async () => {
     const { party, token, account } = await begin(server());
     const first = await refresh(server().origin, party, token);
-    const [stored] = await server().storage.artifacts.listOfAccount('RefreshAnswer', account.id, 10, now());
+    const { artifacts } = server().storage;
+    const [stored] = (await artifacts.listOfAccount('RefreshAnswer', account.id, { limit: 10 }, now())).items;
     const text = JSON.stringify(stored);
     expect(text).toContain('sealed');
     for (const secret of [token, tokenOf(first), String(first.body['access_token'])]) {
@@ -258,8 +259,8 @@ const now = (): number => Math.floor(Date.now() / 1000);
 
 /** How many refresh tokens of an account nobody used yet. */
 async function countLiving({ artifacts }: Storage, accountId: string): Promise<number> {
-  const stored = await artifacts.listOfAccount('RefreshToken', accountId, 2_000, now());
-  return stored.filter(({ consumedAt }) => consumedAt === null).length;
+  const { items } = await artifacts.listOfAccount('RefreshToken', accountId, { limit: 2_000 }, now());
+  return items.filter(({ consumedAt }) => consumedAt === null).length;
 }
 
 /** A store that goes away between the use of a refresh token and its answer. */

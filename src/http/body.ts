@@ -3,13 +3,16 @@ import type { Context } from 'koa';
 import type { ZodType } from 'zod';
 
 import { AppError } from '../errors.ts';
-import type { InputFault } from '../errors.ts';
+import { readInput } from '../input-words.ts';
+import { assertPlainKeys } from './json-keys.ts';
 
 /** What the engine reads at most of a form; JSON on our own routes has the same bound. */
 export const MAX_BODY_BYTES = 56 * 1024;
 const MAX_DEPTH = 32;
 const MAX_VALUES = 1_000;
 const MAX_FIELDS = 30;
+/** Of a path in an answer: its last part is the sender's to write. */
+const MAX_PATH = 200;
 
 const FORM = 'application/x-www-form-urlencoded';
 
@@ -57,20 +60,19 @@ export async function readForm<T>(ctx: Context, schema: ZodType<T>): Promise<T> 
   return checked(schema, Object.fromEntries(fields));
 }
 
-function checked<T>(schema: ZodType<T>, value: unknown): T {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const faults = parsed.error.issues.map(toFault);
+/** What the schema makes of a value; throws 400 with each fault. */
+export function checked<T>(schema: ZodType<T>, value: unknown): T {
+  const read = readInput(schema, value);
+  if (read.ok) return read.value;
+  const faults = read.faults.map(({ path, message }) => ({ path: pathOf(path), message }));
   const [first] = faults;
   throw new AppError('invalid_request', `${first?.path ?? 'body'}: ${first?.message ?? 'invalid'}`, {
     errors: faults,
   });
 }
 
-const toFault = ({ path, message }: { path: PropertyKey[]; message: string }): InputFault => ({
-  path: path.map(String).join('.') || 'body',
-  message,
-});
+const pathOf = (path: readonly PropertyKey[]): string =>
+  path.map(String).join('.').slice(0, MAX_PATH) || 'body';
 
 function assertPlainAndBounded(ctx: Context): void {
   const encoding = ctx.get('Content-Encoding');
@@ -116,6 +118,7 @@ function parseBounded(text: string): unknown {
   } catch {
     throw new AppError('invalid_request', 'The body is not valid JSON.');
   }
+  assertPlainKeys(text);
   let level: unknown[] = [value];
   let values = 0;
   for (let depth = 0; level.length > 0; depth += 1) {

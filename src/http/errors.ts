@@ -8,6 +8,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Context } from 'koa';
 
 import { AppError, ERROR_TABLE, isAppError } from '../errors.ts';
+import { isForPeople, kindOf, showError } from './error-page.ts';
 import type { RenderPage } from './views.ts';
 
 const FALLBACK_RETRY_SECONDS = 2;
@@ -19,10 +20,11 @@ export interface ErrorAnswerOptions {
   readonly showDetail: boolean;
 }
 
-/** Answers whatever was thrown; `onFailure` hears of what is our own fault. */
+/** Answers whatever was thrown; `onFailure` hears of what is our own fault, and of a store that cannot answer. */
 export function createErrorAnswer({ renderPage, onFailure, showDetail }: ErrorAnswerOptions) {
   return (ctx: Context, error: unknown): void => {
-    if (!isAppError(error)) onFailure({ requestId: String(ctx.state['requestId']), error });
+    if (!isAppError(error) || error.code === 'store_unavailable')
+      onFailure({ requestId: String(ctx.state['requestId']), error });
     answer(ctx, error, renderPage, showDetail);
   };
 }
@@ -61,16 +63,14 @@ function answer(ctx: Context, error: unknown, renderPage: RenderPage, showDetail
   ctx.set('Cache-Control', 'no-store');
   if (isAppError(error)) setHeaders(ctx, error, oauth);
   if (ctx.path.startsWith('/api/')) {
-    const errors = isAppError(error) ? error.errors : undefined;
+    const faults = isAppError(error) ? error.errors : undefined;
+    const errors = faults?.map(({ path, message }) => ({ path, message })); // and nothing else that a fault has
     ctx.body = { type: 'about:blank', title: STATUS_CODES[status], status, detail: description, errors };
     ctx.type = 'application/problem+json';
-  } else if (ctx.method === 'GET' && ctx.accepts('json', 'html') === 'html') {
-    renderPage(ctx, 'error', {
-      status,
-      error: oauth,
-      description,
-      requestId: String(ctx.state['requestId']),
-    });
+  } else if ((ctx.method === 'GET' || isForPeople(ctx)) && ctx.accepts('json', 'html') === 'html') {
+    const retryAfterSeconds = isAppError(error) ? error.retryAfterSeconds : undefined;
+    const kind = kindOf(ctx, status);
+    showError(renderPage, ctx, { status, error: oauth, description, kind, retryAfterSeconds });
   } else {
     ctx.body = { error: oauth, error_description: description };
   }
@@ -78,6 +78,8 @@ function answer(ctx: Context, error: unknown, renderPage: RenderPage, showDetail
 
 function setHeaders(ctx: Context, { code, message, retryAfterSeconds }: AppError, oauth: string): void {
   if (retryAfterSeconds !== undefined) ctx.set('Retry-After', String(retryAfterSeconds));
+  // RFC 6750 3.1: who gave no credentials is told no error of theirs.
+  if (code === 'unauthenticated') ctx.set('WWW-Authenticate', 'Bearer');
   if (code !== 'invalid_token' && code !== 'insufficient_scope' && code !== 'unauthorized_client') return;
   // RFC 6750 3; descriptions are ours and hold no quotes.
   ctx.set('WWW-Authenticate', `Bearer error="${oauth}", error_description="${message.replaceAll('"', "'")}"`);

@@ -33,7 +33,8 @@ const LAST_REQUESTS_MS = 250;
 // Longer than the idle time of the usual load balancers, so that they and not we close a quiet connection.
 const KEEP_ALIVE_MS = 65_000;
 
-const PAGES = /^\/(account|interaction)(\/|$)/;
+const PAGES = /^\/((account|interaction)(\/|$)|$)/;
+const API = /^\/(api\/|(openapi\.json|docs)\/?$)/;
 
 export interface HttpAppOptions {
   readonly issuer: string;
@@ -47,8 +48,10 @@ export interface HttpAppOptions {
   readonly engine: Middleware;
   /** Tried in this order, before the protocol. */
   readonly routers: readonly Router[];
-  /** The pages for people, under `/account` and `/interaction`. */
+  /** The pages for people, under `/account` and `/interaction`, and the root, which leads there. */
   readonly pages: (ctx: Context, next: () => Promise<unknown>) => Promise<unknown>;
+  /** The JSON API under `/api`, `/openapi.json` and `/docs`. */
+  readonly api: HttpAppOptions['pages'];
   readonly showDetail: ErrorAnswerOptions['showDetail'];
   readonly renderPage: RenderPage;
   readonly onFailure: OnFailure;
@@ -67,7 +70,7 @@ export interface Answer {
 /** Builds the Koa application. */
 export function createHttpApp(options: HttpAppOptions): Koa {
   const { issuer, trustedHops, allowedOrigins, isClientOrigin, routers, onFailure } = options;
-  const { engine, pages, jwksMaxAgeSeconds } = options;
+  const { engine, pages, api, jwksMaxAgeSeconds } = options;
   // With no limit on the hops Koa would believe the left-most address, which the client writes itself (D4).
   const app = new Koa({ proxy: trustedHops > 0, maxIpsCount: trustedHops });
   pinOrigin(app, issuer);
@@ -79,6 +82,7 @@ export function createHttpApp(options: HttpAppOptions): Koa {
   const cors = createCors({ allowedOrigins, isClientOrigin });
   app.use(createProtocolRoutes({ engine, cors, jwksMaxAgeSeconds }));
   app.use((ctx, next) => (PAGES.test(ctx.path) ? pages(ctx, next) : next()));
+  app.use((ctx, next) => (API.test(ctx.path) ? api(ctx, next) : next()));
   for (const router of routers) {
     app.use(router.routes());
     app.use(router.allowedMethods());

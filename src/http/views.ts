@@ -1,6 +1,6 @@
 /**
  * Pages: eta templates from `views/`, escaped by default, in the reader's language and the brand's colours, each
- * with a Content-Security-Policy of its own. They run no script.
+ * with a Content-Security-Policy of its own. They run no script, but for the one that sends a form on.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -14,15 +14,21 @@ import { chooseLocale, createTranslator } from '../i18n/locale.ts';
 import type { Locale, TextValues, Translate } from '../i18n/locale.ts';
 import { describeTime } from '../i18n/time.ts';
 import type { ReadableTime } from '../i18n/time.ts';
+import { LOGO_PATH } from './brand.ts';
 
 const FOLDER = join(import.meta.dirname, '../../views');
 /** `--surface` of dark pages in `style.css`: what a dark accent is read on. */
 const DARK_SURFACE = '#1a202a';
+/** The grid of a portcullis, as in `parts/mark.eta`. */
+const MARK = 'M4 21V10a8 8 0 0 1 16 0v11M4 10h16M4 15.5h16M9.3 3v16.5M14.7 3v16.5';
+const SEND = 'document.forms[0].submit()';
 
 export interface Brand {
   readonly name: string;
   /** `#rrggbb`, readable on white. */
   readonly accent: string;
+  /** Served at LOGO_PATH, in the place of our mark. */
+  readonly logo: object | null;
 }
 
 export interface ViewsOptions {
@@ -36,6 +42,8 @@ export interface RenderOptions {
   readonly locale?: Locale;
   /** Where a form of this page may lead besides here: a redirect URI. Chromium checks each redirect of a form. */
   readonly formAction?: readonly string[];
+  /** Its form is sent at once by a script, where scripts run. */
+  readonly sendsItself?: boolean;
 }
 
 export type RenderPage = (
@@ -50,6 +58,12 @@ interface PageTools {
   readonly locale: Locale;
   readonly brand: Brand;
   readonly style: string;
+  /** Null: our mark. */
+  readonly logo: string | null;
+  /** What a browser shows beside the title. */
+  readonly icon: string;
+  /** Null on every page that does not send itself. */
+  readonly script: string | null;
   readonly t: (key: string, values?: TextValues) => string;
   /** A message: the text of that key where there is one, otherwise as it is. */
   readonly say: (message: string, values?: TextValues) => string;
@@ -60,15 +74,18 @@ interface PageTools {
 export function createViews({ brand, now }: ViewsOptions): RenderPage {
   const translate = createTranslator();
   const style = brandStyle(brand) + readFileSync(join(FOLDER, 'style.css'), 'utf8');
-  const styleHash = createHash('sha256').update(style).digest('base64');
+  const styleHash = hashOf(style);
+  const logo = brand.logo === null ? null : LOGO_PATH;
+  const shared = { brand, style, logo, icon: logo ?? iconOf(brand) };
   const eta = new Eta({ views: FOLDER, cache: true });
 
   return (ctx, view, data, options = {}) => {
-    const { locale = requestedLocale(ctx), formAction = [] } = options;
-    const tools: PageTools = { locale, brand, style, ...textTools(translate, locale, now) };
+    const { locale = requestedLocale(ctx), formAction = [], sendsItself = false } = options;
+    const script = sendsItself ? SEND : null;
+    const tools: PageTools = { locale, script, ...shared, ...textTools(translate, locale, now) };
     ctx.body = eta.render(view, { ...data, ...tools });
     ctx.type = 'html';
-    ctx.set('Content-Security-Policy', policyFor(styleHash, formAction));
+    ctx.set('Content-Security-Policy', policyFor(styleHash, formAction, sendsItself));
     ctx.set('Cache-Control', 'no-store');
   };
 }
@@ -97,10 +114,20 @@ function brandStyle({ accent }: Brand): string {
   return `:root { --brand: ${accent}; --brand-on-dark: ${onDark}; }\n`;
 }
 
-function policyFor(styleHash: string, formAction: readonly string[]): string {
+/** Our mark in the accent, on no ground. */
+const iconOf = ({ accent }: Brand): string =>
+  `data:image/svg+xml,${encodeURIComponent(
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><path d="${MARK}" fill="none" stroke="${accent}" ` +
+      'stroke-width="2" stroke-linecap="round" stroke-linejoin="round"/></svg>',
+  )}`;
+
+const hashOf = (text: string): string => createHash('sha256').update(text).digest('base64');
+
+function policyFor(styleHash: string, formAction: readonly string[], sendsItself: boolean): string {
   const targets = ["'self'", ...new Set(formAction.map(formTarget))].join(' ');
+  const script = sendsItself ? `script-src 'sha256-${hashOf(SEND)}'; ` : '';
   return (
-    `default-src 'none'; style-src 'sha256-${styleHash}'; img-src 'self' data:; base-uri 'none'; ` +
+    `default-src 'none'; ${script}style-src 'sha256-${styleHash}'; img-src 'self' data:; base-uri 'none'; ` +
     `object-src 'none'; form-action ${targets}; frame-ancestors 'none'`
   );
 }

@@ -112,7 +112,11 @@ describeOnBothStores('the edge', (store) => {
       ],
       response_types_supported: ['code'],
       response_modes_supported: ['query', 'form_post'],
-      scopes_supported: ['openid', 'profile', 'email', 'phone', 'address', 'offline_access', 'read'],
+      scopes_supported: [
+        ...['openid', 'profile', 'email', 'phone', 'address', 'offline_access', 'read', 'admin'],
+      ],
+      backchannel_logout_supported: true,
+      backchannel_logout_session_supported: true,
       subject_types_supported: ['public'],
       acr_values_supported: ['1'],
       claim_types_supported: ['normal'],

@@ -1,6 +1,7 @@
 /** A store that cannot answer, call by call: always 503 with Retry-After, never a word that makes a client drop a token. */
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 
+import { storeNameOf } from '../../src/config.ts';
 import { storeUnavailable } from '../../src/errors.ts';
 import { openStorage } from '../../src/storage/open.ts';
 import type { Storage } from '../../src/storage/port.ts';
@@ -111,6 +112,20 @@ describeOnBothStores('a store that cannot answer', (store) => {
       if (call !== 'artifacts.upsert' || name !== 'assertion')
         expect((await all[name]?.())?.status).toBe(200);
     }
+  });
+
+  test('the cause is in the log, with the store, once for many requests', async () => {
+    const node = await createVpnNode(server);
+    const token = await getToken(server, node);
+    down('clients.find');
+    for (let n = 0; n < 3; n += 1) {
+      await server.request('/token', form({ grant_type: 'client_credentials' }, basic(node)));
+      await server.request('/vpn/auth', { method: 'POST', headers: { authorization: `Bearer ${token}` } });
+    }
+    const told = server.logs().match(/.*"store_lost".*/g) ?? [];
+    expect(told.map((line) => JSON.parse(line) as object)).toEqual([
+      expect.objectContaining({ level: 40, store: storeNameOf(server.config), cause: 'down', repeated: 0 }),
+    ]);
   });
 
   test('a fault of our own is 500 with a fixed text, and its cause is in the log under the request id', async () => {

@@ -3,17 +3,27 @@
  * address is in `credentials.ts`, what mailed links do in `recovery.ts`, signing in in `sign-in.ts`.
  */
 import { AppError } from '../errors.ts';
-import type { Account, AccountStatus, AccountStore, OneTimeTokenStore } from '../storage/port.ts';
+import type {
+  Account,
+  AccountStatus,
+  AccountStore,
+  ApiKeyStore,
+  Contact,
+  OneTimeTokenStore,
+} from '../storage/port.ts';
 import { changeAccount } from './account-changes.ts';
 import { foldLogin, parseEmail, parseFullName } from './identity.ts';
 import type { FieldFault } from './identity.ts';
-import { isReused, withPassword } from './password-history.ts';
+import { isAdministrator, withdraw } from './last-administrator.ts';
+import { isReused, withoutPassword, withPassword } from './password-history.ts';
 import { judgePassword } from './password-policy.ts';
 import { createRegistration, passwordFault, tombstone } from './registration.ts';
 import type { RegistrationOptions } from './registration.ts';
+import { isServiceAccount } from './server-role.ts';
 
 export interface AccountsOptions extends RegistrationOptions {
   readonly oneTimeTokens: Pick<OneTimeTokenStore, 'revokeAccount'>;
+  readonly apiKeys: Pick<ApiKeyStore, 'deleteOfAccount'>;
   /** Ends every session, grant and token of the account. */
   readonly revokeEverything: (accountId: string) => Promise<void>;
 }
@@ -43,6 +53,11 @@ export function createAccounts(options: AccountsOptions) {
       const fullName = valueOf(parseFullName(typed));
       return change(accountId, (account) => ({ ...account, fullName }));
     },
+    /** In the place of what was said before; both null for nothing. */
+    setContact: (accountId: string, contact: Contact): Promise<Account> =>
+      change(accountId, ({ contact: _before, ...account }) =>
+        contact.phoneNumber === null && contact.address === null ? account : { ...account, contact },
+      ),
     /** By an administrator: nobody is asked, and earlier links to the old address are void. Throws `conflict`. */
     setEmail: async (accountId: string, typed: string, isEmailVerified: boolean): Promise<Account> => {
       const address = valueOf(parseEmail(typed));
@@ -53,12 +68,13 @@ export function createAccounts(options: AccountsOptions) {
     },
     /** Audience → role, in the place of all that there were; the caller knows which roles an audience has. */
     setRoles: (accountId: string, roles: Readonly<Record<string, string>>): Promise<Account> =>
-      change(accountId, (account) => ({ ...account, roles: { ...roles } })),
+      setRoles(accountId, roles, change, options),
     setStatus: (accountId: string, status: AccountStatus): Promise<Account> =>
       setStatus(accountId, status, change, options),
     setPassword: (accountId: string, password: string): Promise<Account> =>
       setPassword(accountId, password, change, options),
-    remove: (accountId: string): Promise<void> => remove(accountId, options),
+    /** Throws `conflict` for the last administrator. */
+    remove: (accountId: string): Promise<void> => remove(accountId, change, options),
     exportData: async (accountId: string): Promise<AccountExport> => {
       const account = await accounts.find(accountId);
       if (account === null) throw gone();
@@ -95,6 +111,26 @@ async function setStatus(
   return account;
 }
 
+/** Who becomes a service account loses the password, and all that it opened. */
+async function setRoles(
+  accountId: string,
+  roles: Readonly<Record<string, string>>,
+  change: Change,
+  { revokeEverything, oneTimeTokens }: AccountsOptions,
+): Promise<Account> {
+  const becomes = { service: false }; // asked again after a lost race
+  const changed = await change(accountId, (account) => {
+    const next = { ...account, roles: { ...roles } };
+    becomes.service = isServiceAccount(next) && !isServiceAccount(account);
+    return becomes.service ? withoutPassword(next) : next;
+  });
+  if (becomes.service) {
+    await revokeEverything(accountId);
+    await oneTimeTokens.revokeAccount(accountId);
+  }
+  return changed;
+}
+
 /** By an administrator, by the same rules as for everybody. Every session ends. Throws `invalid_request`. */
 async function setPassword(
   accountId: string,
@@ -104,6 +140,12 @@ async function setPassword(
 ): Promise<Account> {
   const current = await accounts.find(accountId);
   if (current === null) throw gone();
+  if (isServiceAccount(current)) {
+    throw new AppError(
+      'invalid_request',
+      'A service account has no password: give it API keys, or a client.',
+    );
+  }
   const { username, email } = current;
   const fault = judgePassword(password, { username, email, product });
   if (fault !== null) throw invalid(passwordFault(fault));
@@ -117,18 +159,26 @@ async function setPassword(
 }
 
 /**
- * Deletes all but the name, which nobody is called again. Marked first, so that no moment lets another have it;
- * what it still has is revoked also where an earlier deletion failed in between.
+ * Deletes all but the name, which nobody is called again. An administrator is disabled first, so that two who go at
+ * once both stay where they are the last two. The name is marked before the account goes, so that no moment lets
+ * another have it; what it still has is revoked also where an earlier deletion failed in between.
  */
 async function remove(
   accountId: string,
-  { accounts, names, revokeEverything, oneTimeTokens, events }: AccountsOptions,
+  change: Change,
+  { accounts, names, revokeEverything, oneTimeTokens, apiKeys, events }: AccountsOptions,
 ): Promise<void> {
   const account = await accounts.find(accountId);
+  if (account !== null && isAdministrator(account)) {
+    const become = (status: AccountStatus) => () => change(accountId, (current) => ({ ...current, status }));
+    await withdraw(account, accounts, { take: become('disabled'), giveBack: become('active') });
+  }
   if (account !== null) await names.claim(tombstone(account.username));
+  await revokeEverything(accountId); // before it is gone: applications are told of the end of its sessions
   const wasThere = await accounts.delete(accountId);
   await revokeEverything(accountId);
   await oneTimeTokens.revokeAccount(accountId);
+  await apiKeys.deleteOfAccount(accountId);
   if (!wasThere) throw gone();
   events.accountDeleted({ accountId });
 }
@@ -140,6 +190,7 @@ const toExport = (account: Account): AccountExport => ({
   email: account.email,
   isEmailVerified: account.isEmailVerified,
   fullName: account.fullName,
+  ...(account.contact !== undefined && { contact: account.contact }),
   passwordChangedAt: account.passwordChangedAt,
   roles: account.roles,
   status: account.status,

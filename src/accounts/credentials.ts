@@ -2,6 +2,7 @@
  * What a signed-in person does with their own password and address. Both need the present password, which counts as
  * a guess: a session that was stolen is no way around the lockout.
  */
+import { AppError } from '../errors.ts';
 import type { Locale } from '../i18n/locale.ts';
 import type { Mailer } from '../mail/mailer.ts';
 import type { Account, AccountStore, OneTimeTokenStore } from '../storage/port.ts';
@@ -11,6 +12,8 @@ import { parseEmail } from './identity.ts';
 import type { FieldFault } from './identity.ts';
 import { accountSubject, deviceSubject } from './lockout.ts';
 import type { Lockout } from './lockout.ts';
+import { mayMail } from './mail-limits.ts';
+import type { MailLimitOptions } from './mail-limits.ts';
 import { createMailedLinks } from './mailed-links.ts';
 import { guessPassword } from './password-guess.ts';
 import { isReused, isSamePassword, withPassword } from './password-history.ts';
@@ -18,7 +21,7 @@ import { judgePassword } from './password-policy.ts';
 import type { PasswordHasher } from './passwords.ts';
 import { passwordFault } from './registration.ts';
 
-export interface CredentialsOptions {
+export interface CredentialsOptions extends MailLimitOptions {
   readonly accounts: Pick<AccountStore, 'find' | 'findByEmail' | 'replace'>;
   readonly oneTimeTokens: OneTimeTokenStore;
   readonly hasher: PasswordHasher;
@@ -29,7 +32,6 @@ export interface CredentialsOptions {
   readonly issuer: string;
   readonly product: string;
   readonly events: AccountEvents;
-  readonly now: () => number;
 }
 
 /** Who asks, and from where. */
@@ -74,6 +76,15 @@ export const createCredentials = (options: CredentialsOptions) => ({
   changePassword: async (change: PasswordChange): Promise<ChangeOutcome> => changePassword(change, options),
   /** Mails a link to the new address: the old one stays until it is followed (see recovery.verifyEmail). */
   changeEmail: async (change: EmailChange): Promise<ChangeOutcome> => changeEmail(change, options),
+  /** The same for who gave the password a moment ago: signed in just now, say. Throws `invalid_request`. */
+  changeEmailOfConfirmed: async (
+    account: Account,
+    change: Omit<EmailChange, 'currentPassword'>,
+  ): Promise<void> => {
+    const address = parseEmail(change.newEmail);
+    if (!address.ok) throw new AppError('invalid_request', `email: ${address.fault.message}`);
+    await mailNewAddress(account, address.value, change, options);
+  },
 });
 
 async function confirm(
@@ -91,7 +102,7 @@ async function confirm(
   if (guess.outcome === 'locked') return { ok: false, reason: 'locked', untilAt: guess.untilAt };
   if (guess.lockedNow) {
     options.events.accountLocked({ accountId, ip });
-    if (device === null) tell(account, { template: 'account-locked', ip, locale }, options);
+    if (device === null) await tell(account, { template: 'account-locked', ip, locale }, options);
   }
   return { ok: false, reason: 'wrong_password' };
 }
@@ -119,29 +130,36 @@ async function changePassword(change: PasswordChange, options: CredentialsOption
   if (changed === null) return { ok: false, reason: 'wrong_password' };
   await options.endSessions(accountId, exceptSessionUid);
   await options.oneTimeTokens.revokeAccount(accountId); // a link that somebody else asked for would undo it
-  events.passwordChanged({ accountId, by: 'change' });
-  tell(changed, { template: 'changed-password', ip, locale }, options);
+  events.passwordChanged({ accountId, by: 'change', ip });
+  await tell(changed, { template: 'changed-password', ip, locale }, options);
   return { ok: true };
 }
 
-/** Whether the address is another account's is told to whoever reads its mails, and to nobody else. */
 async function changeEmail(change: EmailChange, options: CredentialsOptions): Promise<ChangeOutcome> {
   const address = parseEmail(change.newEmail);
   if (!address.ok) return { ok: false, reason: 'invalid', errors: [address.fault] };
   const confirmed = await confirm(change, options);
   if (!confirmed.ok) return confirmed;
-  const { account } = confirmed;
-  const { email, emailKey } = address.value;
+  await mailNewAddress(confirmed.account, address.value, change, options);
+  return { ok: true };
+}
+
+/** Whether the address is another account's is told to whoever reads its mails, and to nobody else. */
+async function mailNewAddress(
+  account: Account,
+  { email, emailKey }: { readonly email: string; readonly emailKey: string },
+  { ip, locale }: Pick<EmailChange, 'ip' | 'locale'>,
+  options: CredentialsOptions,
+): Promise<void> {
   const holder = await options.accounts.findByEmail(emailKey);
   const links = createMailedLinks(options);
-  const { locale } = change;
-  if (holder === null || holder.id === account.id) {
+  const isFree = holder === null || holder.id === account.id;
+  if (isFree && (await mayMail('change-email', emailKey, options))) {
     await links.send({ purpose: 'change-email', account, email, locale });
   } else {
     await links.pretend('change-email', account.id);
-    tell(holder, { template: 'already-registered', ip: change.ip, locale }, options);
+    if (!isFree) await tell(holder, { template: 'already-registered', ip, locale }, options);
   }
-  return { ok: true };
 }
 
 interface Notice {
@@ -150,11 +168,12 @@ interface Notice {
   readonly locale: Locale;
 }
 
-const tell = (
-  { email, username }: Account,
+async function tell(
+  { email, emailKey, username }: Account,
   { template, ip, locale }: Notice,
-  { mailer, now }: CredentialsOptions,
-): void => {
-  const when = new Date(now() * 1000).toISOString();
-  mailer.send({ to: email, locale, template, data: { username, when, ip } });
-};
+  options: CredentialsOptions,
+): Promise<void> {
+  if (!(await mayMail(template, emailKey, options))) return;
+  const when = new Date(options.now() * 1000).toISOString();
+  options.mailer.send({ to: email, locale, template, data: { username, when, ip } });
+}

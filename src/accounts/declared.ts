@@ -13,17 +13,23 @@ import type { Accounts } from './accounts.ts';
 import { parseFullName, parseUsername } from './identity.ts';
 import { hasAccount, isAdministrator, lastAdministrator, withdraw } from './last-administrator.ts';
 import { judgePassword } from './password-policy.ts';
-import { OWN_AUDIENCE, passwordFault, tombstone } from './registration.ts';
+import { newAccountId, OWN_AUDIENCE, passwordFault, tombstone } from './registration.ts';
 import type { CreateInput, RegistrationOptions } from './registration.ts';
 import type { UserInput } from './schema.ts';
+import { toUserFields } from './user-view.ts';
+import type { UserFields } from './user-view.ts';
 
 /** The roles that there are for an audience; null for one that is none. */
 export type RolesOf = (audience: string) => Promise<readonly string[] | null>;
 
 export interface UserPlan {
   readonly action: 'create' | 'update' | 'none';
+  readonly accountId: string;
   /** The fields that change; none for a new user. */
   readonly changes: readonly string[];
+  /** What they are and will be; all of a new user's, and null before it. */
+  readonly before: Partial<UserFields> | null;
+  readonly after: Partial<UserFields>;
   /** Saved after what gives: an administrator goes once the next one is there. */
   readonly takes: boolean;
   save(): Promise<Account>;
@@ -80,28 +86,30 @@ async function planChange(
   { accounts, store }: PlanOptions,
 ): Promise<UserPlan> {
   const next = edited(current, input);
-  const changes = differences(current, next);
-  if (changes.length === 0) return { action: 'none', changes, takes: false, save: async () => current };
+  const plan = { accountId: current.id, ...differences(toUserFields(current), toUserFields(next)) };
+  if (plan.changes.length === 0) return { ...plan, action: 'none', takes: false, save: async () => current };
   const holder = await store.findByEmail(next.emailKey);
   if (holder !== null && holder.id !== current.id) throw emailTaken();
   const takes = isAdministrator(current) && !isAdministrator(next);
   if (takes && !(await remainsAdministrator(together, store))) throw lastAdministrator(current.username);
-  return { action: 'update', changes, takes, save: () => saveChanges(current, next, accounts, store) };
+  const save = (): Promise<Account> => saveChanges(current, next, accounts, store);
+  return { ...plan, action: 'update', takes, save };
 }
 
-function differences(current: Account, next: Account): readonly string[] {
-  const { [OWN_AUDIENCE]: role, ...roles } = current.roles;
-  const { [OWN_AUDIENCE]: nextRole, ...nextRoles } = next.roles;
-  const pairs = [
-    ['email', current.email, next.email],
-    ['email_verified', current.isEmailVerified, next.isEmailVerified],
-    ['full_name', current.fullName, next.fullName],
-    ['role', role, nextRole],
-    ['roles', roles, nextRoles],
-    ['disabled', current.status, next.status],
-  ] as const;
-  return pairs.filter(([, before, after]) => !isDeepStrictEqual(before, after)).map(([field]) => field);
+function differences(before: UserFields, after: UserFields): Pick<UserPlan, 'changes' | 'before' | 'after'> {
+  const pairs = Object.entries(before).map(
+    ([field, value]) => [field, value, fieldOf(after, field)] as const,
+  );
+  const changed = pairs.filter(([, from, to]) => !isDeepStrictEqual(from, to));
+  return {
+    changes: changed.map(([field]) => field),
+    before: Object.fromEntries(changed.map(([field, from]) => [field, from])),
+    after: Object.fromEntries(changed.map(([field, , to]) => [field, to])),
+  };
 }
+
+const fieldOf = (fields: UserFields, name: string): unknown =>
+  Object.entries(fields).find(([field]) => field === name)?.[1];
 
 /** True where somebody administers the server once all of them are saved. */
 async function remainsAdministrator(
@@ -144,21 +152,38 @@ async function planNew(
 ): Promise<UserPlan> {
   const name = parseUsername(input.username, { reserved: reservedNames, mayBeOfficial: true });
   const faults = [...(name.ok ? [] : [name.fault]), ...emailFaults(input), ...found];
-  const { username, email = '', password } = input;
+  const { username, password } = input;
+  const email = emailOf(input);
   const weakness = password === undefined ? null : judgePassword(password, { username, email, product });
   refuse(weakness === null ? faults : [...faults, passwordFault(weakness)]);
   const folded = foldName(username);
   if ((await names.isTaken(folded)) || (await names.isOwn(tombstone(folded)))) throw usernameTaken();
   if ((await store.findByEmail(foldName(email))) !== null) throw emailTaken();
-  return { action: 'create', changes: [], takes: false, save: () => create(toCreateInput(input), accounts) };
+  const created = toCreateInput(input, newAccountId());
+  return {
+    action: 'create',
+    accountId: created.id,
+    changes: [],
+    before: null,
+    after: toUserFields(created),
+    takes: false,
+    save: () => create(created, accounts),
+  };
 }
 
-const emailFaults = ({ email }: UserInput): readonly InputFault[] =>
-  email === undefined ? [{ path: 'email', message: 'a new user needs one' }] : [];
+const emailFaults = ({ email, role }: UserInput): readonly InputFault[] =>
+  email === undefined && role !== 'service_account'
+    ? [{ path: 'email', message: 'a new user needs one' }]
+    : [];
 
-const toCreateInput = (input: UserInput): CreateInput => ({
+/** Nobody reads the mails of a program: no server can have an address under .invalid (RFC 2606). */
+const emailOf = ({ email, role, username }: UserInput): string =>
+  email ?? (role === 'service_account' ? `${foldName(username)}@service.invalid` : '');
+
+const toCreateInput = (input: UserInput, id: string): CreateInput & { readonly id: string } => ({
+  id,
   username: input.username,
-  email: input.email ?? '',
+  email: emailOf(input),
   isEmailVerified: input.email_verified ?? false,
   fullName: input.full_name ?? null,
   credential: credentialOf(input),

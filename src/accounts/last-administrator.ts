@@ -3,22 +3,24 @@
  * from an administrator, and again afterwards, since two who are taken at once each saw the other one.
  */
 import { AppError } from '../errors.ts';
-import type { Account, AccountStore } from '../storage/port.ts';
+import type { Account, AccountFilter, AccountStore } from '../storage/port.ts';
 import { OWN_AUDIENCE } from './registration.ts';
 
 const PAGE = 200;
+const ADMINISTRATORS: AccountFilter = { role: 'admin', status: 'active' };
 
 /** Somebody who may administer this server now. */
 export const isAdministrator = ({ roles, status }: Pick<Account, 'roles' | 'status'>): boolean =>
   status === 'active' && roles[OWN_AUDIENCE] === 'admin';
 
-/** True where some account is one for which `isOne` says so. It reads accounts until it found one. */
+/** True where some account is one for which `isOne` says so. It reads those of the filter until it found one. */
 export async function hasAccount(
   accounts: Pick<AccountStore, 'list'>,
   isOne: (account: Account) => boolean,
+  filter: AccountFilter = {},
 ): Promise<boolean> {
   for (let after: string | null | undefined; after !== null;) {
-    const page = await accounts.list({ after, limit: PAGE });
+    const page = await accounts.list({ after, limit: PAGE }, filter);
     if (page.items.some(isOne)) return true;
     after = page.next;
   }
@@ -39,9 +41,9 @@ export async function withdraw(
     return;
   }
   const isAnother = (other: Account): boolean => other.id !== account.id && isAdministrator(other);
-  if (!(await hasAccount(accounts, isAnother))) throw lastAdministrator(account.username);
+  if (!(await hasAccount(accounts, isAnother, ADMINISTRATORS))) throw lastAdministrator(account.username);
   await take();
-  if (await hasAccount(accounts, isAdministrator)) return;
+  if (await hasAccount(accounts, isAdministrator, ADMINISTRATORS)) return;
   await giveBack();
   throw lastAdministrator(account.username);
 }

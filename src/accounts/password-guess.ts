@@ -2,13 +2,13 @@
  * The one door at which a password is tried: sign-in, change of password, change of address. It counts before it
  * looks, costs the same for everybody, and says no more than its three answers.
  */
-import type { Lockout } from './lockout.ts';
+import type { Lockout, Subject } from './lockout.ts';
 import { normalPassword } from './passwords.ts';
 import type { PasswordHasher } from './passwords.ts';
 
 export interface PasswordGuess {
   /** Whose row of failures it belongs to; see lockout.ts. */
-  readonly subject: string;
+  readonly subject: Subject;
   readonly password: string;
   /** Null where there is no account, or none that signs in by password. */
   readonly hash: string | null;
@@ -18,7 +18,7 @@ export interface PasswordGuess {
 
 export type GuessOutcome =
   | { readonly outcome: 'right'; readonly isOutdated: boolean }
-  | { readonly outcome: 'wrong'; readonly lockedNow: boolean }
+  | { readonly outcome: 'wrong'; readonly lockedNow: boolean; /** For its turn. */ readonly waitedMs: number }
   | { readonly outcome: 'locked'; readonly untilAt: number };
 
 interface GuessOptions {
@@ -36,12 +36,12 @@ export async function guessPassword(
   try {
     const admission = await lockout.admit(subject);
     if (!admission.ok) return { outcome: 'locked', untilAt: admission.untilAt };
-    const { isRight, isOutdated } = await hasher.verify(password, hash, place);
+    const { isRight, isOutdated, waitedMs } = await hasher.verify(password, hash, place);
     if (isRight && isAllowed) {
-      await lockout.succeeded(subject);
+      await lockout.succeeded(admission);
       return { outcome: 'right', isOutdated };
     }
-    return { outcome: 'wrong', ...(await lockout.failed(subject, admission.attempt)) };
+    return { outcome: 'wrong', waitedMs, ...(await lockout.failed(admission)) };
   } finally {
     place.release();
   }

@@ -2,18 +2,30 @@
 import type { Account } from '../storage/port.ts';
 import { normalPassword } from './passwords.ts';
 import type { PasswordHasher } from './passwords.ts';
+import { isServiceAccount } from './server-role.ts';
 
 /** Beside the present one. */
 const KEPT = 2;
 
 type Passwords = Pick<Account, 'passwordHash' | 'passwordHistory'>;
 
-/** The account with a new hash; the one before it joins the history. */
-export const withPassword = (account: Account, passwordHash: string, now: number): Account => ({
+/** The account with a new hash; the one before it joins the history. A service account stays without. */
+export const withPassword = (account: Account, passwordHash: string, now: number): Account =>
+  isServiceAccount(account)
+    ? account
+    : {
+        ...account,
+        passwordHash,
+        passwordHistory: hashesOf(account).slice(0, KEPT),
+        passwordChangedAt: now,
+      };
+
+/** The account as nobody signs in to it. */
+export const withoutPassword = (account: Account): Account => ({
   ...account,
-  passwordHash,
-  passwordHistory: hashesOf(account).slice(0, KEPT),
-  passwordChangedAt: now,
+  passwordHash: null,
+  passwordHistory: [],
+  passwordChangedAt: null,
 });
 
 /**

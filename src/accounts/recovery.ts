@@ -6,27 +6,26 @@ import { hash } from 'node:crypto';
 
 import { isAppError } from '../errors.ts';
 import type { Locale } from '../i18n/locale.ts';
-import type { Account, AccountStore, CounterStore, OneTimePurpose, OneTimeToken } from '../storage/port.ts';
+import type { Account, AccountStore, OneTimePurpose, OneTimeToken } from '../storage/port.ts';
 import { changeAccount } from './account-changes.ts';
 import type { AccountEvents } from './events.ts';
 import { parseEmail } from './identity.ts';
 import type { FieldFault } from './identity.ts';
 import { accountSubject } from './lockout.ts';
 import type { Lockout } from './lockout.ts';
+import { mayMail } from './mail-limits.ts';
+import type { MailLimitOptions } from './mail-limits.ts';
 import { createMailedLinks } from './mailed-links.ts';
 import type { MailedLinks, MailedLinksOptions } from './mailed-links.ts';
 import { isReused, withPassword } from './password-history.ts';
 import { judgePassword } from './password-policy.ts';
 import type { PasswordHasher } from './passwords.ts';
 import { passwordFault } from './registration.ts';
+import type { RegisterInput, SaveOutcome } from './registration.ts';
+import { isServiceAccount } from './server-role.ts';
 
-/** Mails an hour that strangers can have sent to one address. */
-const MAX_MAILS = 5;
-const MAIL_WINDOW_SECONDS = 3_600;
-
-export interface RecoveryOptions extends MailedLinksOptions {
+export interface RecoveryOptions extends MailedLinksOptions, MailLimitOptions {
   readonly accounts: Pick<AccountStore, 'find' | 'findByEmail' | 'replace'>;
-  readonly counters: Pick<CounterStore, 'hit'>;
   readonly hasher: PasswordHasher;
   readonly lockout: Pick<Lockout, 'unlock'>;
   /** Ends the account's sessions and what they got. */
@@ -52,6 +51,9 @@ export type VerificationOutcome =
   | { readonly ok: true; readonly account: Account }
   | { readonly ok: false; readonly reason: 'invalid_token' | 'email_taken' };
 
+/** What somebody called themselves who may have an account already. */
+type Registrant = Pick<RegisterInput, 'username' | 'email'>;
+
 export type Recovery = ReturnType<typeof createRecovery>;
 
 /** Makes the recovery. */
@@ -61,6 +63,13 @@ export function createRecovery(options: RecoveryOptions) {
     /** Mails a link to set a new password, where an account has the address; the same answer, and work, otherwise. */
     requestReset: (email: string, locale: Locale): Promise<void> =>
       request('reset-password', email, locale, () => true, links, options),
+    /** The same for an administrator: what strangers asked for does not hinder it. */
+    mailReset: async (email: string, locale: Locale): Promise<void> => {
+      const address = parseEmail(email);
+      const account = address.ok ? await options.accounts.findByEmail(address.value.emailKey) : null;
+      if (account === null || !isOwner(account, account.email)) return;
+      await links.send({ purpose: 'reset-password', account, email: account.email, locale });
+    },
     /** True for a link that would be honoured now; it stays unused. */
     isResetLink: async (token: string): Promise<boolean> =>
       (await links.find('reset-password', token)) !== null,
@@ -68,8 +77,7 @@ export function createRecovery(options: RecoveryOptions) {
     resetPassword: (reset: PasswordReset): Promise<ResetOutcome> => resetPassword(reset, links, options),
     /** Mails a link that proves the address of an account that was just made. */
     requestVerification: async (account: Account, locale: Locale): Promise<void> => {
-      if (account.isEmailVerified) return;
-      await links.send({ purpose: 'verify-email', account, email: account.email, locale });
+      if (!account.isEmailVerified) await sendVerification(account, locale, links, options);
     },
     /** The same by the address alone, for whoever lost the mail; the same answer, and work, for a stranger's. */
     resendVerification: (email: string, locale: Locale): Promise<void> =>
@@ -80,9 +88,11 @@ export function createRecovery(options: RecoveryOptions) {
     /** Takes both links to /account/verify: the address is proven, or the new one takes the place of the old. */
     verifyEmail: (token: string, locale: Locale): Promise<VerificationOutcome> =>
       verifyEmail(token, locale, links, options),
-    /** Tells the owner of an address that somebody tried to register with it, where that is not told on the page. */
-    tellAlreadyRegistered: (email: string, locale: Locale): Promise<void> =>
-      tellAlreadyRegistered(email, locale, options),
+    /** Tells by mail what a registration came to, where that is not told on the page. */
+    tellRegistered: (outcome: SaveOutcome, typed: Registrant, locale: Locale): Promise<void> =>
+      outcome.ok
+        ? sendVerification(outcome.account, locale, links, options)
+        : tellTaken(typed, locale, options),
   };
 }
 
@@ -95,28 +105,45 @@ async function request(
   options: RecoveryOptions,
 ): Promise<void> {
   const address = parseEmail(typed);
-  if (!address.ok || !(await mayMail(address.value.emailKey, options))) return;
-  const account = await options.accounts.findByEmail(address.value.emailKey);
-  if (account?.status === 'active' && isFor(account)) {
+  if (!address.ok) return;
+  const { emailKey } = address.value;
+  const account = await options.accounts.findByEmail(emailKey);
+  const isMeant = account !== null && isOwner(account, account.email) && isFor(account);
+  if ((await mayMail(purpose, emailKey, options, isMeant)) && account !== null) {
     await links.send({ purpose, account, email: account.email, locale });
   } else {
-    await links.pretend(purpose, digestOf(address.value.emailKey));
+    await links.pretend(purpose, digestOf(emailKey));
   }
 }
 
-async function tellAlreadyRegistered(typed: string, locale: Locale, options: RecoveryOptions): Promise<void> {
-  const address = parseEmail(typed);
-  if (!address.ok || !(await mayMail(address.value.emailKey, options))) return;
-  const account = await options.accounts.findByEmail(address.value.emailKey);
-  if (account?.status !== 'active') return;
-  const data = { username: account.username, when: whenOf(options.now()) };
-  options.mailer.send({ to: account.email, locale, template: 'already-registered', data });
+async function sendVerification(
+  account: Account,
+  locale: Locale,
+  links: MailedLinks,
+  options: RecoveryOptions,
+): Promise<void> {
+  const { email, emailKey } = account;
+  if (!(await mayMail('verify-email', emailKey, options))) return;
+  await links.send({ purpose: 'verify-email', account, email, locale });
 }
 
-/** Counted for every address alike, whoever has it: nobody's mailbox is flooded by way of us. */
-async function mayMail(emailKey: string, { counters, now }: RecoveryOptions): Promise<boolean> {
-  const { count } = await counters.hit(`mail:${digestOf(emailKey)}`, MAIL_WINDOW_SECONDS, now());
-  return count <= MAX_MAILS;
+/** The owner of the address has an account already; to anybody else's the username was no longer to be had. */
+async function tellTaken(typed: Registrant, locale: Locale, options: RecoveryOptions): Promise<void> {
+  const address = parseEmail(typed.email);
+  if (!address.ok) return;
+  const { emailKey } = address.value;
+  const owner = await options.accounts.findByEmail(emailKey);
+  const template = owner === null ? 'username-taken' : 'already-registered';
+  const isMeant = owner === null || owner.status === 'active';
+  if (!(await mayMail(template, emailKey, options, isMeant))) return;
+  const when = whenOf(options.now());
+  if (owner === null) {
+    const data = { username: typed.username, when, link: `${options.issuer}/account/register` };
+    options.mailer.send({ to: address.value.email, locale, template, data });
+  } else {
+    const data = { username: owner.username, when };
+    options.mailer.send({ to: owner.email, locale, template, data });
+  }
 }
 
 /** The link is used up last, so that a password that is refused leaves it for a better one. */
@@ -143,7 +170,7 @@ async function resetPassword(
   await options.endSessions(id, null);
   await options.oneTimeTokens.revokeAccount(id);
   await lockout.unlock(accountSubject(id));
-  events.passwordChanged({ accountId: id, by: 'reset' });
+  events.passwordChanged({ accountId: id, by: 'reset', ip });
   const data = { username, when: whenOf(now()), ip };
   mailer.send({ to: email, locale, template: 'changed-password', data });
   return { ok: true, account: changed };
@@ -190,6 +217,7 @@ async function moveTo(
   if (moved === null) return { ok: false, reason: 'invalid_token' };
   await options.oneTimeTokens.revokeAccount(accountId);
   options.events.emailChanged({ accountId });
+  if (!(await mayMail('changed-email', old.emailKey, options))) return { ok: true, account: moved };
   const data = { username: old.username, newEmail: email, when: whenOf(options.now()) };
   options.mailer.send({ to: old.email, locale, template: 'changed-email', data });
   return { ok: true, account: moved };
@@ -210,8 +238,9 @@ async function ownerOf(token: OneTimeToken | null, { accounts }: RecoveryOptions
   return token !== null && account !== null && isOwner(account, token.email) ? account : null;
 }
 
+/** Nobody owns a service account by its address. */
 const isOwner = (account: Account, email: string): boolean =>
-  account.status === 'active' && account.email === email;
+  account.status === 'active' && account.email === email && !isServiceAccount(account);
 
 const digestOf = (emailKey: string): string => hash('sha256', emailKey, 'base64url');
 const whenOf = (seconds: number): string => new Date(seconds * 1000).toISOString();

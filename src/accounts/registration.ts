@@ -3,6 +3,7 @@
  * claimed before the account is made; that of a deleted account is never given out again (see `tombstone`).
  */
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { AppError, isAppError } from '../errors.ts';
 import type { NameSide } from '../names.ts';
@@ -17,6 +18,9 @@ import type { PasswordHasher } from './passwords.ts';
 
 /** 144 random bits: an id is never made twice, and is no name that a person could choose by chance. */
 const ID_BYTES = 18;
+
+/** What follows the hash takes a tenth of this, whatever is taken: the answer waits for the rest of it. */
+const CONCEALED_MS = 250;
 
 /** The audience that stands for this server itself among an account's roles. */
 export const OWN_AUDIENCE = 'portcullis';
@@ -47,6 +51,8 @@ export interface RegisterInput {
 
 /** What an administrator says of somebody. */
 export interface CreateInput {
+  /** As `newAccountId` made it, where it is told before the account is there. */
+  readonly id?: string;
   readonly username: string;
   readonly email: string;
   readonly isEmailVerified: boolean;
@@ -63,59 +69,90 @@ export type Credential =
   | { readonly kind: 'hash'; readonly hash: string }
   | { readonly kind: 'none' };
 
-export type RegisterOutcome =
+export type RegisterOutcome = SaveOutcome | Invalid;
+
+interface Invalid {
+  readonly ok: false;
+  readonly reason: 'invalid';
+  readonly errors: readonly FieldFault[];
+}
+
+/** What only whoever reads the mails of the address may learn where registration is concealed. */
+export type SaveOutcome =
   | { readonly ok: true; readonly account: Account }
-  | { readonly ok: false; readonly reason: 'invalid'; readonly errors: readonly FieldFault[] }
   | { readonly ok: false; readonly reason: 'username_taken' | 'email_taken' };
 
 /** Makes what registers people. Each function throws AppError('overloaded') where too many passwords wait. */
 export function createRegistration(options: RegistrationOptions) {
   return {
-    /** A person registers. Whoever may not tell whether a name is taken answers all outcomes but `invalid` alike. */
-    register: async ({ username, email, password, fullName }: RegisterInput): Promise<RegisterOutcome> =>
-      enter(
-        { username, email, fullName, credential: { kind: 'password', password } },
-        { isEmailVerified: false, roles: REGISTERED_ROLES, status: 'active' },
-        { mayBeOfficial: false },
-        options,
-      ),
+    /** A person registers, and is told what is taken. */
+    register: async (input: RegisterInput): Promise<RegisterOutcome> => {
+      const prepared = await prepareOwn(input, options);
+      return prepared.ok ? save(prepared.account, options) : prepared;
+    },
+    /**
+     * A person registers, and is told nothing but what is wrong with the input: the rest is the same answer at the
+     * same time. `tell` has the mails sent that say what happened.
+     */
+    registerConcealed: async (
+      input: RegisterInput,
+      tell: (outcome: SaveOutcome) => Promise<void>,
+    ): Promise<{ readonly ok: true } | Invalid> => {
+      const prepared = await prepareOwn(input, options);
+      if (!prepared.ok) return prepared;
+      await Promise.all([save(prepared.account, options).then(tell), sleep(CONCEALED_MS)]);
+      return { ok: true };
+    },
     /** An administrator makes an account, or imports one with the hash that it had. */
     create: async (input: CreateInput): Promise<RegisterOutcome> => {
-      const { username, email, fullName, credential, isEmailVerified, roles, status } = input;
-      const given = { isEmailVerified, roles: { ...REGISTERED_ROLES, ...roles }, status };
-      return enter({ username, email, fullName, credential }, given, { mayBeOfficial: true }, options);
+      const { id, isEmailVerified, roles, status, ...person } = input;
+      const given = { ...(id && { id }), isEmailVerified, roles: { ...REGISTERED_ROLES, ...roles }, status };
+      const prepared = await prepare(person, given, { mayBeOfficial: true }, options);
+      return prepared.ok ? save(prepared.account, options) : prepared;
     },
   };
 }
 
 type Person = Pick<CreateInput, 'username' | 'email' | 'fullName' | 'credential'>;
-type Given = Pick<Account, 'isEmailVerified' | 'roles' | 'status'>;
+type Given = Pick<Account, 'isEmailVerified' | 'roles' | 'status'> & Partial<Pick<Account, 'id'>>;
 
-async function enter(
+type Prepared = { readonly ok: true; readonly account: Account } | Invalid;
+
+const prepareOwn = (
+  { username, email, password, fullName }: RegisterInput,
+  options: RegistrationOptions,
+): Promise<Prepared> =>
+  prepare(
+    { username, email, fullName, credential: { kind: 'password', password } },
+    { isEmailVerified: false, roles: REGISTERED_ROLES, status: 'active' },
+    { mayBeOfficial: false },
+    options,
+  );
+
+/** The account as it would be saved. */
+async function prepare(
   person: Person,
   given: Given,
   { mayBeOfficial }: { readonly mayBeOfficial: boolean },
   options: RegistrationOptions,
-): Promise<RegisterOutcome> {
+): Promise<Prepared> {
   const checked = check(person, mayBeOfficial, options);
   if (!checked.ok) return { ok: false, reason: 'invalid', errors: checked.errors };
   // Hashed before anything is looked up: a name that is taken takes as long as one that is free.
   const passwordHash = await hashOf(person.credential, options.hasher);
   const at = options.now();
-  return save(
-    {
-      id: randomBytes(ID_BYTES).toString('base64url'),
-      ...checked.identity,
-      ...given,
-      passwordHash,
-      passwordHistory: [],
-      passwordChangedAt: passwordHash === null ? null : at,
-      createdAt: at,
-      updatedAt: at,
-      version: 1,
-    },
-    options,
-  );
+  const account = {
+    id: newAccountId(),
+    ...checked.identity,
+    ...given,
+    passwordHash,
+    passwordHistory: [],
+    passwordChangedAt: passwordHash === null ? null : at,
+    createdAt: at,
+    updatedAt: at,
+    version: 1,
+  };
+  return { ok: true, account };
 }
 
 type Identity = Pick<Account, 'username' | 'email' | 'emailKey' | 'fullName'>;
@@ -148,6 +185,8 @@ function judgeCredential({ credential, username, email }: Person, product: strin
   return { path: 'password_hash', code: 'password_hash_unknown', message };
 }
 
+export const newAccountId = (): string => randomBytes(ID_BYTES).toString('base64url');
+
 /** Why a password was refused, beside its field. */
 export const passwordFault = (code: PasswordFault): FieldFault<PasswordFault> => ({
   path: 'password',
@@ -166,7 +205,7 @@ async function hashOf(credential: Credential, hasher: PasswordHasher): Promise<s
  */
 export const tombstone = (username: string): string => `deleted ${username}`;
 
-async function save(account: Account, options: RegistrationOptions): Promise<RegisterOutcome> {
+async function save(account: Account, options: RegistrationOptions): Promise<SaveOutcome> {
   const { accounts, names, events } = options;
   const { username } = account;
   if ((await accounts.findByUsername(username)) !== null) return { ok: false, reason: 'username_taken' };

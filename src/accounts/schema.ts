@@ -5,6 +5,7 @@
 import { z } from 'zod';
 
 import { AppError } from '../errors.ts';
+import { readInput } from '../input-words.ts';
 import { parseEmail, parseFullName, parseUsername } from './identity.ts';
 import type { FieldFault } from './identity.ts';
 import { isKnownHash } from './passwords.ts';
@@ -14,6 +15,8 @@ import { OWN_AUDIENCE, SERVER_ROLES } from './registration.ts';
 const MAX_AUDIENCES = 100;
 
 type Parse<T> = (typed: T) => { readonly ok: true } | { readonly ok: false; readonly fault: FieldFault };
+
+const NO_PASSWORD = 'a service account has none: it has API keys, or a client acts for it';
 
 /** Tells what the slice's own reading of a field finds. */
 const fits =
@@ -51,31 +54,25 @@ export const UserInput = z
   .refine(({ password, password_hash: hash }) => password === undefined || hash === undefined, {
     path: ['password_hash'],
     message: 'give a password or its hash, not both',
+  })
+  .superRefine(({ role, password, password_hash: hash }, context) => {
+    if (role !== 'service_account') return;
+    for (const [field, value] of Object.entries({ password, password_hash: hash })) {
+      if (value !== undefined) context.addIssue({ code: 'custom', path: [field], message: NO_PASSWORD });
+    }
   });
 
 export type UserInput = z.infer<typeof UserInput>;
 
 /** Reads what came as JSON or options. Throws `invalid_request` with every fault. */
 export function parseUser(input: unknown): UserInput {
-  const { success, data, error } = UserInput.safeParse(input);
-  if (success) return data;
-  const faults = error.issues.flatMap(toFaults);
+  const read = readInput(UserInput, input);
+  if (read.ok) return read.value;
+  const faults = read.faults.map(({ path, message }) => ({ path: printable(path), message }));
   const sentences = faults.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`));
   throw new AppError('invalid_request', sentences.join('; '), { errors: faults });
 }
 
-function toFaults(issue: z.core.$ZodIssue): readonly { readonly path: string; readonly message: string }[] {
-  const path = issue.path.map(String);
-  if (issue.code !== 'unrecognized_keys') return [{ path: printable(path), message: wordsOf(issue) }];
-  return issue.keys.map((key) => ({
-    path: printable([...path, key]),
-    message: 'there is no such field',
-  }));
-}
-
 /** The names of fields come from files, and are shown in terminals. */
-const printable = (path: readonly string[]): string => path.join('.').replaceAll(/\p{C}/gu, '?');
-
-/** zod's words for a missing field and a wrong type say what it got as well, which need not be repeated. */
-const wordsOf = ({ code, message }: z.core.$ZodIssue): string =>
-  code === 'invalid_type' ? message.replace(/^Invalid input: (expected \w+), received \w+$/, '$1') : message;
+const printable = (path: readonly PropertyKey[]): string =>
+  path.map(String).join('.').replaceAll(/\p{C}/gu, '?');

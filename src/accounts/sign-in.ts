@@ -2,6 +2,8 @@
  * Signing in by username or address and password. Unknown, wrong and disabled are one answer and take one time; a
  * name that nobody has locks as one that somebody has. Whatever follows (session, device, page) is the caller's.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import { isAppError } from '../errors.ts';
 import type { Locale } from '../i18n/locale.ts';
 import type { Mailer } from '../mail/mailer.ts';
@@ -11,18 +13,34 @@ import { findByLogin } from './accounts.ts';
 import type { AccountEvents, SignInRefusal } from './events.ts';
 import { foldLogin } from './identity.ts';
 import { accountSubject, deviceSubject, nameSubject } from './lockout.ts';
-import type { Lockout } from './lockout.ts';
+import type { Lockout, Subject } from './lockout.ts';
+import { mayMail } from './mail-limits.ts';
+import type { MailLimitOptions } from './mail-limits.ts';
 import { guessPassword } from './password-guess.ts';
 import { isSamePassword } from './password-history.ts';
 import type { PasswordHasher } from './passwords.ts';
+import { isServiceAccount } from './server-role.ts';
 
-export interface SignInOptions {
+/**
+ * A refusal takes no less, waiting for its turn apart. Checking the hash of another system costs what that system
+ * chose, until its owner first signs in here: bcrypt of cost 12 takes 250 ms, our own argon2 20. What costs more
+ * than this (a bcrypt of cost 13 and beyond) still tells that somebody has the name.
+ */
+const REFUSAL_MS = 300;
+
+export interface SignInOptions extends MailLimitOptions {
   readonly accounts: Pick<AccountStore, 'find' | 'findByUsername' | 'findByEmail' | 'replace'>;
   readonly hasher: PasswordHasher;
   readonly lockout: Lockout;
   readonly mailer: Pick<Mailer, 'send'>;
+  /**
+   * Where registering tells nobody what is taken: or whoever registers with a stranger's address would learn by
+   * signing in whether an account was made.
+   */
+  readonly mustProveEmail: boolean;
+  /** Tests shorten it. */
+  readonly refusalMs?: number | undefined;
   readonly events: AccountEvents;
-  readonly now: () => number;
 }
 
 export interface SignInAttempt {
@@ -30,7 +48,7 @@ export interface SignInAttempt {
   readonly login: string;
   readonly password: string;
   /** The id under which this browser is known for an account, since its owner signed in on it before; else null. */
-  readonly deviceOf: (accountId: string) => string | null;
+  readonly deviceOf: (account: Account) => string | null;
   readonly ip: string;
   /** Of the mail that tells of a lock. */
   readonly locale: Locale;
@@ -44,34 +62,55 @@ export type SignInOutcome =
 export interface SignIn {
   /** Throws `overloaded` where too many wait, `invalid_request` for a password that is too long. */
   attempt(attempt: SignInAttempt): Promise<SignInOutcome>;
+  /** Counts a mail that tells of a device. Who did not prove the address may have written down a stranger's. */
+  mayTell(account: Account, template: 'new-device' | 'other-device'): Promise<boolean>;
 }
 
 /** Makes the sign-in. */
 export const createSignIn = (options: SignInOptions): SignIn => ({
   attempt: async (attempt) => {
-    const account = await findByLogin(options.accounts, attempt.login);
-    const device = account && attempt.deviceOf(account.id);
-    const guess = await guessPassword(
-      {
-        subject: subjectOf(account, device, attempt.login),
-        password: attempt.password,
-        hash: account?.passwordHash ?? null,
-        isAllowed: account?.status === 'active',
-      },
-      options,
-    );
-    if (guess.outcome === 'locked') {
-      tellRefused(account, 'locked', attempt, options);
-      return { ok: false, reason: 'locked', untilAt: guess.untilAt };
-    }
-    if (guess.outcome === 'right' && account !== null)
-      return admit(account, guess.isOutdated, attempt, options);
-    if (guess.outcome === 'wrong' && guess.lockedNow) tellLocked(account, device, attempt, options);
-    return refuse(account, attempt, options);
+    const { refusalMs = REFUSAL_MS } = options;
+    const since = performance.now();
+    const { outcome, waitedMs } = await judge(attempt, options);
+    if (!outcome.ok) await sleep(Math.max(0, refusalMs + waitedMs - (performance.now() - since)));
+    return outcome;
   },
+  mayTell: async ({ isEmailVerified, emailKey }, template) =>
+    isEmailVerified && mayMail(template, emailKey, options),
 });
 
-function subjectOf(account: Account | null, device: string | null, login: string): string {
+interface Judged {
+  readonly outcome: SignInOutcome;
+  readonly waitedMs: number;
+}
+
+async function judge(attempt: SignInAttempt, options: SignInOptions): Promise<Judged> {
+  const account = await findByLogin(options.accounts, attempt.login);
+  const device = account && attempt.deviceOf(account);
+  const guess = await guessPassword(
+    {
+      subject: subjectOf(account, device, attempt.login),
+      password: attempt.password,
+      hash: account?.passwordHash ?? null,
+      isAllowed: account !== null && mayEnter(account, options),
+    },
+    options,
+  );
+  if (guess.outcome === 'locked') {
+    tellRefused(account, 'locked', attempt, options);
+    return { outcome: { ok: false, reason: 'locked', untilAt: guess.untilAt }, waitedMs: 0 };
+  }
+  if (guess.outcome === 'right' && account !== null)
+    return { outcome: await admit(account, guess.isOutdated, attempt, options), waitedMs: 0 };
+  const { lockedNow, waitedMs } = guess.outcome === 'wrong' ? guess : { lockedNow: false, waitedMs: 0 };
+  if (lockedNow) await tellLocked(account, device, attempt, options);
+  return { outcome: refuse(account, attempt, options), waitedMs };
+}
+
+const mayEnter = (account: Account, { mustProveEmail }: SignInOptions): boolean =>
+  account.status === 'active' && !isServiceAccount(account) && (account.isEmailVerified || !mustProveEmail);
+
+function subjectOf(account: Account | null, device: string | null, login: string): Subject {
   if (account === null) return nameSubject(foldLogin(login) ?? login);
   return device === null ? accountSubject(account.id) : deviceSubject(account.id, device);
 }
@@ -85,7 +124,7 @@ async function admit(
 ): Promise<SignInOutcome> {
   if (isOutdated) await rehash(account, attempt.password, options);
   const current = await options.accounts.find(account.id);
-  if (current?.status !== 'active' || !isSamePassword(current, account))
+  if (current === null || !mayEnter(current, options) || !isSamePassword(current, account))
     return refuse(current ?? account, attempt, options);
   options.events.signedIn({ accountId: current.id, ip: attempt.ip });
   return { ok: true, account: current };
@@ -104,9 +143,14 @@ async function rehash(account: Account, password: string, options: SignInOptions
 }
 
 function refuse(account: Account | null, attempt: SignInAttempt, options: SignInOptions): SignInOutcome {
-  const reason = account === null ? 'unknown' : account.status === 'active' ? 'wrong_password' : 'disabled';
-  tellRefused(account, reason, attempt, options);
+  tellRefused(account, reasonOf(account, options), attempt, options);
   return { ok: false, reason: 'refused' };
+}
+
+function reasonOf(account: Account | null, options: SignInOptions): SignInRefusal {
+  if (account === null) return 'unknown';
+  if (account.status !== 'active') return 'disabled';
+  return mayEnter(account, options) || isServiceAccount(account) ? 'wrong_password' : 'unproven_email';
 }
 
 const tellRefused = (
@@ -116,15 +160,17 @@ const tellRefused = (
   { events }: SignInOptions,
 ): void => events.signInRefused({ accountId: account?.id ?? null, ip, reason });
 
-function tellLocked(
+async function tellLocked(
   account: Account | null,
   device: string | null,
   { ip, locale }: SignInAttempt,
-  { events, mailer, now }: SignInOptions,
-): void {
+  options: SignInOptions,
+): Promise<void> {
+  const { events, mailer, now } = options;
   events.accountLocked({ accountId: account?.id ?? null, ip });
   // A device of one's own that is locked tells it to whoever sits there; a disabled account has nobody to tell.
   if (account?.status !== 'active' || device !== null) return;
+  if (!(await mayMail('account-locked', account.emailKey, options))) return;
   const when = new Date(now() * 1000).toISOString();
   const data = { username: account.username, when, ip };
   mailer.send({ to: account.email, locale, template: 'account-locked', data });

@@ -20,8 +20,10 @@ export type MailTemplate =
   | 'changed-email'
   | 'changed-password'
   | 'new-device'
+  | 'other-device'
   | 'account-locked'
-  | 'already-registered';
+  | 'already-registered'
+  | 'username-taken';
 
 export interface Mail {
   /** One address. */

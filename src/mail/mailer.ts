@@ -21,6 +21,8 @@ const PAUSES_MS: readonly number[] = [2_000, 15_000];
 const CLOSE_MS = 2_000;
 
 export interface Mailer {
+  /** False where mails go nowhere: production without SMTP_URL. */
+  readonly canSend: boolean;
   /** Queues it; never throws and is never waited for. */
   send(mail: Mail): void;
   /** Takes no more, sends what waits for 2 s at most, and tells what was not sent. */
@@ -79,6 +81,7 @@ export function createMailer(options: MailerOptions): Mailer {
   };
 
   return {
+    canSend: options.smtpUrl !== null || options.folder !== null,
     send: (mail) => {
       if (isClosed || queue.length >= MAX_WAITING) {
         events.mailFailed({

@@ -6,6 +6,7 @@ import bcrypt from 'bcryptjs';
 import type { CreateInput } from '../../src/accounts/registration.ts';
 import { createNameSide } from '../../src/names.ts';
 import { describeOnBothStores } from '../support/server.ts';
+import { newApiKey } from '../storage/races.ts';
 import { IP, NEXT_PASSWORD, PASSWORD, useWorld } from './world.ts';
 
 const THIRD_PASSWORD = 'nine green bottles on a wall';
@@ -245,11 +246,13 @@ describeOnBothStores('an administrator', (kind) => {
 describeOnBothStores('the end of an account', (kind) => {
   const world = useWorld(kind);
 
-  test('frees the address, ends everything, voids its links, and keeps the name for ever', async () => {
+  test('frees the address, ends everything, voids its links and API keys, and keeps the name for ever', async () => {
     const { accounts, newAccount, recovery, lastToken, ended, told, storage } = world();
     const { id, username, email } = await newAccount();
     await recovery.requestReset(email, 'en');
+    await storage.apiKeys.create(newApiKey(`key-${id}`, { accountId: id }));
     await accounts.remove(id);
+    expect(await storage.apiKeys.find(`key-${id}`)).toBeNull();
     expect(ended.at(-1)).toBe(`${id} *`);
     expect(told.at(-1)).toEqual({ event: 'accountDeleted', details: { accountId: id } });
     expect(await recovery.isResetLink(lastToken())).toBe(false);
@@ -309,7 +312,10 @@ describeOnBothStores('changing one’s own password and address', (kind) => {
     expect(await changeTo(id, NEXT_PASSWORD)).toEqual({ ok: true });
     expect(ended.at(-1)).toBe(`${id} mine`);
     expect(await recovery.isResetLink(link)).toBe(false);
-    expect(told.at(-1)).toEqual({ event: 'passwordChanged', details: { accountId: id, by: 'change' } });
+    expect(told.at(-1)).toEqual({
+      event: 'passwordChanged',
+      details: { accountId: id, by: 'change', ip: IP },
+    });
     const data = { username, ip: IP };
     expect(mails.at(-1)).toMatchObject({ to: email, locale: 'de', template: 'changed-password', data });
     expect(await signIn(username, PASSWORD)).toMatchObject({ ok: false });

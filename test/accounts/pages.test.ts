@@ -38,6 +38,11 @@ describeOnBothStores('pages', (store) => {
       });
     });
 
+    test('leads from the root to the account', async () => {
+      const answer = await server().request('/', { redirect: 'manual' });
+      expect([answer.status, answer.headers.get('location')]).toEqual([302, '/account']);
+    });
+
     test('verifies the address by the mailed link, once', async () => {
       const { visitor, person } = await registered(server());
       const link = (await lastMail(server(), person.email, 'Confirm')).link;
@@ -186,6 +191,34 @@ describeOnBothStores('pages', (store) => {
       expect((await other.open('/account')).html).toContain('Keep me signed in');
     });
 
+    test('keep a phone number and an address, which an application learns by their scopes', async () => {
+      const { visitor } = await registered(server());
+      const send = async (phoneNumber: string, address: string) =>
+        visitor.send(await visitor.open('/account'), { phoneNumber, address }, '/account/contact');
+      const refused = await send('030 123456', 'line\n'.repeat(9));
+      expect(refused.status).toBe(400);
+      expect(refused.html).toContain('id="phoneNumber-error"');
+      expect(refused.html).toContain('id="address-error"');
+      const kept = await send('+49 (0)30 / 12-34 56', ' 1 High Street \r\n\r\nLondon <1>');
+      expect(kept.html).toContain('value="+4930123456"');
+      expect(kept.html).toContain('1 High Street\nLondon &lt;1&gt;</textarea>');
+
+      const app = await createApp(server());
+      const consent = await visitor.open(app.authorizeUrl({ scope: 'openid phone address' }));
+      const tokens = await app.redeem(server(), await visitor.send(consent, { decision: 'allow' }));
+      const userinfo = await server().request('/userinfo', {
+        headers: { authorization: `Bearer ${String(tokens['access_token'])}` },
+      });
+      expect(await json(userinfo)).toEqual({
+        sub: expect.any(String),
+        phone_number: '+4930123456',
+        phone_number_verified: false,
+        address: { formatted: '1 High Street\nLondon <1>' },
+      });
+      await send('', '');
+      expect((await visitor.open('/account')).html).not.toContain('4930123456');
+    });
+
     test('list the sessions and end one', async () => {
       const { visitor, person } = await registered(server());
       const other = createVisitor(server());
@@ -234,6 +267,66 @@ describeOnBothStores('pages', (store) => {
     });
   });
 
+  describe('consent', () => {
+    const wishesOn = ({ html }: Page): readonly string[] =>
+      Array.from(html.matchAll(/<li><span>([^<]*)<\/span> <code>([^<]*)<\/code>/g), ([, text, name]) =>
+        [name, text].join(': '),
+      );
+
+    test('tells single claims in words, but for those of a scope that is asked for, too', async () => {
+      const { visitor } = await registered(server());
+      const app = await createApp(server());
+      const claims = JSON.stringify({
+        userinfo: { email: null, name: null },
+        id_token: { email_verified: null },
+      });
+      const consent = await visitor.open(app.authorizeUrl({ scope: 'openid profile', claims }));
+      expect(wishesOn(consent)).toEqual([
+        'openid: know who you are',
+        'profile: read your username and your name',
+        'email: read your email address',
+        'email_verified: see whether your email address is confirmed',
+      ]);
+      const back = await visitor.send(consent, { decision: 'allow' });
+      expect(back.redirect?.searchParams.get('code')).toEqual(expect.any(String));
+    });
+
+    test('asks for what is new, and tells all again where an application asks again for what it has', async () => {
+      const { visitor } = await registered(server());
+      const app = await createApp(server());
+      const first = await visitor.open(app.authorizeUrl({ scope: 'openid' }));
+      expect(wishesOn(first)).toEqual(['openid: know who you are']);
+      await visitor.send(first, { decision: 'allow' });
+      const more = await visitor.open(app.authorizeUrl({ scope: 'openid email' }));
+      expect(wishesOn(more)).toEqual(['email: read your email address']);
+      await visitor.send(more, { decision: 'allow' });
+      const again = await visitor.open(app.authorizeUrl({ scope: 'openid email', prompt: 'consent' }));
+      expect(wishesOn(again)).toEqual(['openid: know who you are', 'email: read your email address']);
+    });
+  });
+
+  test('a person who signs in as somebody else goes on by a form of ours, which a script would send', async () => {
+    const { visitor } = await registered(server());
+    const { person } = await registered(server());
+    const app = await createApp(server());
+    const choice = await visitor.open(app.authorizeUrl({ prompt: 'select_account' }));
+    const signIn = await visitor.send(choice, { choice: 'other' });
+    const handOn = await visitor.send(signIn, { login: person.username, password: PASSWORD });
+    expect(handOn.headers.get('content-security-policy')).toMatch(
+      /script-src 'sha256-.*form-action 'self' http:\/\/localhost:8011 https:\/\/app\.example\.com;/,
+    );
+    expect(handOn.html).toContain('<h1>One moment</h1>');
+    expect((await visitor.send(handOn, {})).html).toContain(`Signed in as ${person.username}`);
+  });
+
+  test('a person who stays at a logout is told so', async () => {
+    const { visitor } = await registered(server());
+    const stayed = await visitor.send(await visitor.open('/logout'), {});
+    expect(stayed.html).toContain('<h1>You are still signed in</h1>');
+    const left = await visitor.send(await visitor.open('/logout'), { logout: 'yes' });
+    expect(left.html).toContain('<h1>You are signed out</h1>');
+  });
+
   test('a person who declines sends the application away with access_denied', async () => {
     const app = await createApp(server());
     const { visitor } = await registered(server());
@@ -269,7 +362,7 @@ async function createApp(server: TestServer) {
         redirect_uris: [REDIRECT_URI],
         grant_types: ['authorization_code', 'refresh_token'],
         token_endpoint_auth_method: 'none',
-        scope: 'openid profile email',
+        scope: 'openid profile email phone address',
       },
     ],
   });
@@ -285,7 +378,8 @@ async function createApp(server: TestServer) {
   };
   return {
     id,
-    authorizeUrl: () => `/authorize?${new URLSearchParams(parameters).toString()}`,
+    authorizeUrl: (more: Readonly<Record<string, string>> = {}) =>
+      `/authorize?${new URLSearchParams({ ...parameters, ...more }).toString()}`,
     redeem: async (at: TestServer, back: Page): Promise<Record<string, unknown>> => {
       const code = back.redirect?.searchParams.get('code');
       if (typeof code !== 'string') throw new Error(`no code: ${back.status} ${back.html.slice(0, 1_500)}`);

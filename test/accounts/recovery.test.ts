@@ -27,7 +27,10 @@ describeOnBothStores('a forgotten password', (kind) => {
     expect(await recovery.isResetLink(lastToken())).toBe(true);
     expect(await reset(lastToken())).toMatchObject({ ok: true, account: { id, isEmailVerified: true } });
     expect(ended.at(-1)).toBe(`${id} -`);
-    expect(told.at(-1)).toEqual({ event: 'passwordChanged', details: { accountId: id, by: 'reset' } });
+    expect(told.at(-1)).toEqual({
+      event: 'passwordChanged',
+      details: { accountId: id, by: 'reset', ip: IP },
+    });
     expect(mails.at(-1)).toMatchObject({
       to: email,
       template: 'changed-password',
@@ -198,12 +201,27 @@ describeOnBothStores('an address', (kind) => {
   test('that somebody registers with again is told so, where an account has it', async () => {
     const { recovery, newAccount, mails } = world();
     const { email, username } = await newAccount();
-    await recovery.tellAlreadyRegistered(email, 'en');
+    const taken = { ok: false, reason: 'email_taken' } as const;
+    await recovery.tellRegistered(taken, { username: 'another', email }, 'en');
     const data = { username, when: expect.any(String) };
     expect(mails.at(-1)).toEqual({ to: email, locale: 'en', template: 'already-registered', data });
     const sent = mails.length;
-    await recovery.tellAlreadyRegistered('ghost@example.com', 'en');
-    await recovery.tellAlreadyRegistered('no address', 'en');
+    await recovery.tellRegistered(taken, { username: 'another', email: 'no address' }, 'en');
     expect(mails).toHaveLength(sent);
+  });
+
+  test('is told that a username was taken, where it is nobody’s yet, five times an hour', async () => {
+    const { recovery, newAccount, mails } = world();
+    const { username } = await newAccount();
+    const taken = { ok: false, reason: 'username_taken' } as const;
+    const sent = mails.length;
+    for (let n = 0; n < 7; n += 1) {
+      await recovery.tellRegistered(taken, { username, email: 'Ghost@example.com' }, 'de');
+    }
+    expect(mails).toHaveLength(sent + 5);
+    const link = `${ISSUER}/account/register`;
+    const data = { username, when: expect.any(String), link };
+    const mail = { to: 'Ghost@example.com', locale: 'de', template: 'username-taken', data };
+    expect(mails.at(-1)).toEqual(mail);
   });
 });

@@ -3,7 +3,13 @@ import { expect, test } from '@jest/globals';
 
 import bcrypt from 'bcryptjs';
 
-import { accountSubject, createLockout, deviceSubject, judgeAttempt } from '../../src/accounts/lockout.ts';
+import {
+  accountSubject,
+  createLockout,
+  deviceSubject,
+  judgeAttempt,
+  nameSubject,
+} from '../../src/accounts/lockout.ts';
 import { createPasswordHasher } from '../../src/accounts/passwords.ts';
 import type { PasswordHasher } from '../../src/accounts/passwords.ts';
 import type { CounterStore } from '../../src/storage/port.ts';
@@ -230,7 +236,7 @@ describeOnBothStores('the lockout', (kind) => {
     const { signIn, newAccount, lockout, advance, now } = world();
     const { username, id } = await newAccount();
     for (let n = 1; n <= 5; n += 1) {
-      expect(await lockout.admit(accountSubject(id))).toEqual({ ok: true, attempt: n });
+      expect(await lockout.admit(accountSubject(id))).toMatchObject({ ok: true, attempt: n });
     }
     expect(await signIn(username, PASSWORD)).toEqual({ ok: false, reason: 'locked', untilAt: now() + 1_800 });
     advance(10);
@@ -267,6 +273,35 @@ describeOnBothStores('the lockout', (kind) => {
     expect(await signIn(username, PASSWORD)).toMatchObject({ ok: true });
   });
 
+  test('is lifted from the account and all its devices at once, as often as it comes', async () => {
+    const { signIn, newAccount, lockout } = world();
+    const { username, id } = await newAccount();
+    const other = await newAccount();
+    for (let n = 0; n < 5; n += 1) await signIn(other.username, 'wrong', 'laptop');
+    for (let round = 0; round < 3; round += 1) {
+      for (const device of ['laptop', 'phone', null]) {
+        for (let n = 0; n < 5; n += 1) expect(await signIn(username, 'wrong', device)).toEqual(REFUSED);
+        expect(await signIn(username, PASSWORD, device)).toMatchObject({ reason: 'locked' });
+      }
+      await lockout.unlock(accountSubject(id));
+      for (const device of ['laptop', 'phone', null]) {
+        expect(await signIn(username, PASSWORD, device)).toMatchObject({ ok: true });
+      }
+    }
+    expect(await signIn(other.username, PASSWORD, 'laptop')).toMatchObject({ reason: 'locked' });
+  });
+
+  test('does not come back by an attempt that was at work while it was lifted', async () => {
+    const { signIn, newAccount, lockout } = world();
+    const { username, id } = await newAccount();
+    for (let n = 0; n < 4; n += 1) await signIn(username, 'wrong', 'laptop');
+    const admitted = await lockout.admit(deviceSubject(id, 'laptop'));
+    if (!admitted.ok) throw new Error('it is locked');
+    await lockout.unlock(accountSubject(id));
+    expect(await lockout.failed(admitted)).toEqual({ lockedNow: true });
+    expect(await signIn(username, PASSWORD, 'laptop')).toMatchObject({ ok: true });
+  });
+
   test('counts no attempt that found the queue of passwords full', async () => {
     const { newAccount, signInWith, signIn } = world();
     const { username } = await newAccount();
@@ -288,12 +323,15 @@ describeOnBothStores('the lockout', (kind) => {
       keys.push(key);
       return storage.counters.hit(key, ...window);
     };
-    const { admit, failed } = createLockout({ counters: { ...storage.counters, hit }, now });
-    expect(await admit('name:somebody')).toEqual({ ok: true, attempt: 1 });
-    expect(await failed('name:somebody', 5)).toEqual({ lockedNow: true });
+    const { admit, failed, unlock } = createLockout({ counters: { ...storage.counters, hit }, now });
+    const admitted = await admit(nameSubject('somebody'));
+    if (!admitted.ok) throw new Error('it is locked');
+    expect(await failed({ ...admitted, attempt: 5 })).toEqual({ lockedNow: true });
+    await unlock(accountSubject('somebody'));
     expect(keys).toEqual([
       expect.stringMatching(/^guesses:[\w-]{43}$/),
       expect.stringMatching(/^lock:[\w-]{43}$/),
+      expect.stringMatching(/^era:[\w-]{43}$/),
     ]);
   });
 });

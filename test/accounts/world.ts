@@ -102,19 +102,22 @@ function createWorld(storage: Storage): World {
   let at = 1_800_000_000;
   let names = 0;
   const now = (): number => at;
-  const hasher = createPasswordHasher({});
-  const { counters, oneTimeTokens } = storage;
+  const hasher = createPasswordHasher({ maxAtOnce: 2 }); // places for a hundred at once, whatever the machine
+  const { counters, oneTimeTokens, apiKeys } = storage;
   const lockout = createLockout({ counters, now });
   const shared = {
     accounts: storage.accounts,
     counters,
     oneTimeTokens,
+    apiKeys,
     hasher,
     lockout,
     events: recordInto(told),
     mailer: { send: (mail: Mail): void => void mails.push(mail) },
     issuer: ISSUER,
     product: 'Castle Gate',
+    mustProveEmail: false,
+    refusalMs: 0,
     now,
     endSessions: async (accountId: string, except: string | null): Promise<void> => {
       ended.push(`${accountId} ${except ?? '-'}`);

@@ -258,6 +258,7 @@ describe('what a mail says', () => {
     'new-device',
     'account-locked',
     'already-registered',
+    'username-taken',
   ];
 
   test.each(TEMPLATES)('%s is complete in both languages', async (template) => {

@@ -3,18 +3,19 @@ import type { Context } from 'koa';
 import { z } from 'zod';
 
 import { AppError } from '../../errors.ts';
+import { describeDevice } from '../../http/device.ts';
 import type { BrowserSessions, CurrentSession } from '../../oidc/browser.ts';
 import type { ConnectedApplication } from '../../oidc/grants.ts';
 import type { SessionView } from '../../oidc/sessions.ts';
 import type { Account } from '../../storage/port.ts';
 import type { Accounts } from '../accounts.ts';
+import { parseContact } from '../contact.ts';
 import type { ChangeOutcome, Confirmation, Credentials } from '../credentials.ts';
 import type { DeviceCookie } from './device-cookie.ts';
 import { goOn } from './interaction-routes.ts';
 import { busyOr, errorsOf, inWords, Line, Password } from './page.ts';
 import type { Pages } from './page.ts';
 import type { Recovery } from '../recovery.ts';
-import { describeDevice } from './user-agent.ts';
 
 export interface AccountPageOptions {
   readonly pages: Pages;
@@ -30,7 +31,7 @@ export interface AccountPageOptions {
   };
   readonly applications: {
     list(accountId: string): Promise<readonly ConnectedApplication[]>;
-    revoke(accountId: string, clientId: string): Promise<void>;
+    revoke(accountId: string, clientId: string): Promise<boolean>;
   };
 }
 
@@ -39,7 +40,7 @@ export interface Person {
   readonly session: CurrentSession;
 }
 
-interface Told {
+export interface Told {
   readonly errors?: Readonly<Record<string, string>>;
   readonly values?: object;
   readonly notice?: string;
@@ -49,13 +50,14 @@ interface Told {
 export const Nothing = z.strictObject({});
 export const Id = z.strictObject({ id: Line });
 const Name = z.strictObject({ fullName: z.string().max(1_000) });
+const TypedContact = z.strictObject({ phoneNumber: Line, address: z.string().max(2_000) });
 const NewEmail = z.strictObject({ email: Line, currentPassword: Password });
 const NewPassword = z.strictObject({ currentPassword: Password, newPassword: Password });
-const Ending = z.strictObject({ confirmation: Line, currentPassword: Password });
 
 /** What a page may say after a redirect; a query that names anything else says nothing. */
 const NOTICES: readonly string[] = [
   'account.profile.nameSaved',
+  'account.profile.contactSaved',
   'account.profile.emailSent',
   'account.password.changed',
   'account.sessions.ended',
@@ -107,7 +109,22 @@ export async function saveName(
   done(ctx, '/account', 'account.profile.nameSaved');
 }
 
-const confirmationOf = (
+export async function saveContact(
+  { pages, accounts }: AccountPageOptions,
+  ctx: Context,
+  person: Person,
+): Promise<void> {
+  const values = await pages.read(ctx, TypedContact);
+  const contact = parseContact(values);
+  if (!contact.ok) {
+    showProfile(pages, ctx, person, { status: 400, errors: errorsOf(contact.errors), values });
+    return;
+  }
+  await accounts.setContact(person.account.id, contact.value);
+  done(ctx, '/account', 'account.profile.contactSaved');
+}
+
+export const confirmationOf = (
   { pages, devices }: AccountPageOptions,
   ctx: Context,
   { account }: Person,
@@ -115,7 +132,7 @@ const confirmationOf = (
 ): Confirmation => ({
   accountId: account.id,
   currentPassword,
-  device: devices.find(ctx, account.id),
+  device: devices.find(ctx, account),
   ip: ctx.ip,
   locale: pages.localeOf(ctx),
 });
@@ -140,12 +157,17 @@ export async function changePassword(
     exceptSessionUid: person.session.id,
   };
   const problem = await problemOf(ctx, options.credentials.changePassword(change));
-  if (problem === null) done(ctx, '/account/password', 'account.password.changed');
-  else showPassword(options.pages, ctx, person, problem);
+  if (problem !== null) {
+    showPassword(options.pages, ctx, person, problem);
+    return;
+  }
+  const account = await options.accounts.find(person.account.id);
+  if (account !== null) options.devices.remember(ctx, account); // the browser that goes on
+  done(ctx, '/account/password', 'account.password.changed');
 }
 
 /** Why a change was refused, for its page; null where it was made. */
-async function problemOf(
+export async function problemOf(
   ctx: Context,
   changing: Promise<ChangeOutcome | { ok: true }>,
 ): Promise<Told | null> {
@@ -189,36 +211,4 @@ export async function showApplications(
     scopes: scopes.map(inWords),
   }));
   pages.show(ctx, 'account/applications', { account, rows, ...noticeOf(ctx) });
-}
-
-export async function exportData(
-  { pages, accounts, sessions, applications }: AccountPageOptions,
-  ctx: Context,
-  { account }: Person,
-): Promise<void> {
-  await pages.read(ctx, Nothing);
-  ctx.set('Content-Disposition', `attachment; filename="${account.username}.json"`);
-  ctx.set('Cache-Control', 'no-store');
-  ctx.body = {
-    account: await accounts.exportData(account.id),
-    sessions: await sessions.list(account.id),
-    applications: await applications.list(account.id),
-  };
-}
-
-export async function remove(options: AccountPageOptions, ctx: Context, person: Person): Promise<void> {
-  const { pages, credentials, accounts } = options;
-  const { account } = person;
-  const { confirmation, currentPassword } = await pages.read(ctx, Ending);
-  const isConfirmed = confirmation.trim().toLowerCase() === account.username;
-  const problem = isConfirmed
-    ? await problemOf(ctx, credentials.confirm(confirmationOf(options, ctx, person, currentPassword)))
-    : { status: 400, errors: { confirmation: 'problem.confirmation' } };
-  if (problem !== null) {
-    const { status = 400, ...told } = problem;
-    pages.show(ctx, 'account/data', { account, values: { confirmation }, ...told }, { status });
-    return;
-  }
-  await accounts.remove(account.id);
-  pages.show(ctx, 'pages/message', { title: 'account.data.deletedTitle', text: 'account.data.deletedText' });
 }

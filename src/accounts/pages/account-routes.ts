@@ -6,10 +6,9 @@ import {
   changeEmail,
   changePassword,
   done,
-  exportData,
   Id,
   Nothing,
-  remove,
+  saveContact,
   saveName,
   showApplications,
   showPassword,
@@ -17,6 +16,7 @@ import {
   showSessions,
 } from './account-pages.ts';
 import type { AccountPageOptions, Person } from './account-pages.ts';
+import { exportData, remove } from './data-pages.ts';
 import { goOn } from './interaction-routes.ts';
 import type { RegisterForm } from './register-form.ts';
 import type { Entered, SignInForm } from './sign-in-form.ts';
@@ -58,6 +58,7 @@ const formsOf = (options: AccountRouteOptions): Readonly<Record<string, Handler>
   const { pages, sessions, applications, recovery } = options;
   return {
     '/profile': (ctx, person) => saveName(options, ctx, person),
+    '/contact': (ctx, person) => saveContact(options, ctx, person),
     '/email': (ctx, person) => changeEmail(options, ctx, person),
     '/verification': async (ctx, { account }) => {
       await pages.read(ctx, Nothing);
@@ -85,7 +86,7 @@ const formsOf = (options: AccountRouteOptions): Readonly<Record<string, Handler>
     '/sign-out': async (ctx, { account, session }) => {
       await pages.read(ctx, Nothing);
       await sessions.end(account.id, session.id);
-      pages.show(ctx, 'pages/signed-out', { signInUrl: '/account' });
+      pages.show(ctx, 'pages/signed-out', { accountUrl: '/account' });
     },
   };
 };

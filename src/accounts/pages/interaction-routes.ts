@@ -8,10 +8,10 @@ import { z } from 'zod';
 
 import type { InteractionDetails, Interactions } from '../../oidc/interactions.ts';
 import type { Accounts } from '../accounts.ts';
-import { inWords } from './page.ts';
 import type { PageOptions, Pages } from './page.ts';
 import type { RegisterForm } from './register-form.ts';
 import type { Entered, SignInForm, SignInPlace } from './sign-in-form.ts';
+import { wishesOf } from './wishes.ts';
 
 export interface InteractionRouteOptions {
   readonly pages: Pages;
@@ -132,21 +132,20 @@ async function ask(
       ...asked,
       action: `/interaction/${uid}/consent`,
       clientHost: hostOf(details),
-      scopes: missingScopes(details).map(inWords),
+      scopes: wishesOf(details),
     },
     pageOf(details),
   );
 }
 
-/** Where the person goes afterwards: the one thing about an application that it cannot claim by itself. */
-const hostOf = ({ redirectUri, client }: InteractionDetails): string => {
-  const uri = redirectUri ?? client.uri;
-  return uri !== null && URL.canParse(uri) ? new URL(uri).host || new URL(uri).protocol : client.clientId;
-};
-
-const missingScopes = ({ missing }: InteractionDetails): readonly string[] => [
-  ...new Set([...missing.scopes, ...Object.values(missing.resources).flat()]),
-];
+/**
+ * Where the person goes afterwards: the one thing about an application that it cannot claim by itself. Null where
+ * nothing sends them anywhere, as after a device's code.
+ */
+const hostOf = ({ redirectUri }: InteractionDetails): string | null =>
+  redirectUri !== null && URL.canParse(redirectUri)
+    ? new URL(redirectUri).host || new URL(redirectUri).protocol
+    : null;
 
 async function enter(options: InteractionRouteOptions, ctx: Context, entered: Entered | null): Promise<void> {
   if (entered === null) return; // the form was shown again

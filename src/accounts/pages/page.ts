@@ -8,6 +8,7 @@ import type { Csrf } from '../../http/csrf.ts';
 import type { RenderOptions, RenderPage } from '../../http/views.ts';
 import { chooseLocale } from '../../i18n/locale.ts';
 import type { Locale } from '../../i18n/locale.ts';
+import type { ContactFault } from '../contact.ts';
 import type { IdentityFault } from '../identity.ts';
 import type { PasswordFault } from '../password-policy.ts';
 
@@ -25,6 +26,8 @@ export interface PageOptions extends RenderOptions {
 }
 
 export interface Pages {
+  /** False where mails go nowhere: then no page may promise one. */
+  readonly canMail: boolean;
   localeOf(ctx: Context, uiLocales?: string): Locale;
   /** Draws a page; its forms carry the token of this browser. */
   show(ctx: Context, view: string, data: object, options?: PageOptions): void;
@@ -32,15 +35,16 @@ export interface Pages {
   read<T>(ctx: Context, fields: z.ZodType<T>): Promise<T>;
 }
 
-export function createPages(renderPage: RenderPage, csrf: Csrf): Pages {
+export function createPages(renderPage: RenderPage, csrf: Csrf, canMail: boolean): Pages {
   const localeOf = (ctx: Context, uiLocales?: string): Locale =>
     chooseLocale(uiLocales, ctx.get('Accept-Language'));
   return {
+    canMail,
     localeOf,
     show: (ctx, view, data, { uiLocales, status = 200, ...options } = {}) => {
       ctx.status = status;
       const locale = localeOf(ctx, uiLocales);
-      renderPage(ctx, view, { ...data, csrf: csrf.tokenFor(ctx) }, { locale, ...options });
+      renderPage(ctx, view, { ...data, canMail, csrf: csrf.tokenFor(ctx) }, { locale, ...options });
     },
     read: async (ctx, fields) => {
       const { csrf: token, ...rest } = await readForm(ctx, WithToken);
@@ -58,11 +62,13 @@ export function createPages(renderPage: RenderPage, csrf: Csrf): Pages {
 
 const WithToken = z.looseObject({ csrf: z.string().max(100) });
 
-const FAULT_TEXTS: Readonly<Record<IdentityFault | PasswordFault, string>> = {
+const FAULT_TEXTS: Readonly<Record<IdentityFault | PasswordFault | ContactFault, string>> = {
   username_malformed: 'problem.username',
   username_reserved: 'problem.usernameTaken',
   email_malformed: 'problem.email',
   full_name_malformed: 'problem.fullName',
+  phone_number_malformed: 'problem.phoneNumber',
+  address_malformed: 'problem.address',
   password_short: 'passwordPolicy.tooShort',
   password_long: 'passwordPolicy.tooLong',
   password_malformed: 'passwordPolicy.malformed',
@@ -107,8 +113,15 @@ const SCOPES_WITH_WORDS: readonly string[] = [
   'read',
 ];
 
+/** Something that an application asks for: its name, and the key of its text with what that names. */
+export interface InWords {
+  readonly name: string;
+  readonly text: string;
+  readonly values?: Readonly<Record<string, string>>;
+}
+
 /** A scope as its person reads it; those of other services have one text for all, beside their name. */
-export const inWords = (scope: string): { readonly name: string; readonly text: string } => ({
+export const inWords = (scope: string): InWords => ({
   name: scope,
   text: `scope.${SCOPES_WITH_WORDS.includes(scope) ? scope : 'other'}`,
 });

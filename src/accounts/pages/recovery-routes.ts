@@ -35,6 +35,10 @@ function addForgot(router: Router, { pages, recovery }: RecoveryRouteOptions): v
   router.get('/forgot', (ctx) => show(ctx));
   router.post('/forgot', async (ctx) => {
     const { email } = await pages.read(ctx, Address);
+    if (!pages.canMail) {
+      show(ctx, {}, 503);
+      return;
+    }
     if (!/^[^\s@]+@[^\s@]+$/.test(email)) {
       show(ctx, { errors: { email: 'problem.email' }, values: { email } }, 400);
       return;

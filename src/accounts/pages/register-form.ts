@@ -7,7 +7,7 @@ import type { DeviceCookie } from './device-cookie.ts';
 import { busyOr, errorsOf, Line, Password } from './page.ts';
 import type { PageOptions, Pages } from './page.ts';
 import type { Recovery } from '../recovery.ts';
-import type { RegisterOutcome } from '../registration.ts';
+import type { RegisterInput, RegisterOutcome } from '../registration.ts';
 import type { Entered } from './sign-in-form.ts';
 
 export interface RegisterPlace {
@@ -25,9 +25,11 @@ export interface RegisterForm {
 
 export interface RegisterFormOptions {
   readonly pages: Pages;
-  readonly accounts: Pick<Accounts, 'register'>;
-  readonly recovery: Pick<Recovery, 'requestVerification'>;
+  readonly accounts: Pick<Accounts, 'register' | 'registerConcealed'>;
+  readonly recovery: Pick<Recovery, 'requestVerification' | 'tellRegistered'>;
   readonly devices: DeviceCookie;
+  /** Whether a taken name or address is told by mail alone. */
+  readonly conceals: boolean;
 }
 
 const Fields = z.strictObject({ username: Line, email: Line, fullName: Line.optional(), password: Password });
@@ -43,6 +45,7 @@ export function createRegisterForm({
   accounts,
   recovery,
   devices,
+  conceals,
 }: RegisterFormOptions): RegisterForm {
   const show = (
     ctx: Context,
@@ -50,18 +53,32 @@ export function createRegisterForm({
     { status = 200, ...told }: Told = {},
   ): void => pages.show(ctx, 'pages/register', { values: {}, ...place, ...told }, { ...page, status });
 
+  /** The same page for everybody; nobody is signed in, since that would tell. */
+  const conceal = async (
+    ctx: Context,
+    place: RegisterPlace,
+    input: RegisterInput,
+  ): Promise<RegisterOutcome | null> => {
+    const locale = pages.localeOf(ctx, place.page.uiLocales);
+    const answer = await accounts.registerConcealed(input, (outcome) =>
+      recovery.tellRegistered(outcome, input, locale),
+    );
+    if (!answer.ok) return answer;
+    const words = { title: 'verify.sentTitle', text: 'register.sentText', values: { email: input.email } };
+    const back = { link: place.signInUrl, linkText: 'signIn.submit' };
+    pages.show(ctx, 'pages/message', { ...words, ...back }, { ...place.page, status: 202 });
+    return null;
+  };
+
   return {
     show,
     answer: async (ctx, place) => {
       const { password, ...values } = await pages.read(ctx, Fields);
       const { username, email, fullName = '' } = values;
-      const registering = accounts.register({
-        username,
-        email,
-        password,
-        fullName: fullName === '' ? null : fullName,
-      });
+      const input = { username, email, password, fullName: fullName === '' ? null : fullName };
+      const registering = conceals ? conceal(ctx, place, input) : accounts.register(input);
       const outcome = await registering.catch((error: unknown) => busyOr(error));
+      if (outcome === null) return null;
       if ('status' in outcome) {
         show(ctx, place, { ...outcome, values });
         return null;
@@ -72,7 +89,7 @@ export function createRegisterForm({
       }
       const { account } = outcome;
       await recovery.requestVerification(account, pages.localeOf(ctx, place.page.uiLocales));
-      devices.remember(ctx, account.id);
+      devices.remember(ctx, account);
       return { account, remember: false, isNewDevice: false };
     },
   };

@@ -21,7 +21,7 @@ export interface SignInPlace {
 export interface Entered {
   readonly account: Account;
   readonly remember: boolean;
-  /** The first time in this browser. */
+  /** The first time in this browser, which is to be told to the owner of a proven address. */
   readonly isNewDevice: boolean;
 }
 
@@ -59,7 +59,7 @@ export function createSignInForm(pages: Pages, signIn: SignIn, devices: DeviceCo
       const attempt = signIn.attempt({
         login,
         password,
-        deviceOf: (accountId) => devices.find(ctx, accountId),
+        deviceOf: (account) => devices.find(ctx, account),
         ip: ctx.ip,
         locale: pages.localeOf(ctx, place.page.uiLocales),
       });
@@ -73,8 +73,9 @@ export function createSignInForm(pages: Pages, signIn: SignIn, devices: DeviceCo
         return null;
       }
       const { account } = outcome;
-      const isNewDevice = devices.find(ctx, account.id) === null;
-      devices.remember(ctx, account.id);
+      const isNewDevice =
+        devices.find(ctx, account) === null && (await signIn.mayTell(account, 'new-device'));
+      devices.remember(ctx, account);
       return { account, remember: remember === 'on', isNewDevice };
     },
   };

@@ -36,7 +36,7 @@ interface Parts {
 
 // Cookies know no ports: these names are not those of the other servers on localhost.
 const SESSION_COOKIE = 'web_example_session';
-const SIGN_IN_COOKIE = 'web_example_sign_in';
+const SIGN_IN_COOKIE = 'web_example_sign_in.';
 const MAX_ENTRIES = 1_000;
 const SIGN_IN_SECONDS = 15 * 60;
 const SESSION_SECONDS = 8 * 60 * 60;
@@ -102,13 +102,15 @@ function isOwnForm({ origin }: Parts, { headers }: ExampleRequest): boolean {
 
 async function signIn({ relyingParty, signIns }: Parts): Promise<Answer> {
   const { url, pending } = await relyingParty.begin();
-  return redirect(url.href, [setCookie(SIGN_IN_COOKIE, signIns.add(pending), SIGN_IN_SECONDS)]);
+  // One cookie a sign-in: two tabs may each be at theirs.
+  const name = SIGN_IN_COOKIE + pending.state;
+  return redirect(url.href, [setCookie(name, signIns.add(pending), SIGN_IN_SECONDS)]);
 }
 
 /** The answer belongs to the browser that asked: without its cookie somebody else's sign-in could be slipped in. */
 async function callback(parts: Parts, request: ExampleRequest): Promise<Answer> {
   const { relyingParty, signIns, sessions } = parts;
-  const key = cookie(request, SIGN_IN_COOKIE);
+  const key = cookie(request, SIGN_IN_COOKIE + (request.url.searchParams.get('state') ?? ''));
   const pending = signIns.find(key);
   if (pending === null) {
     return problemPage(
@@ -122,7 +124,7 @@ async function callback(parts: Parts, request: ExampleRequest): Promise<Answer> 
   const session = sessions.add({ person, renewal: null });
   return redirect('/', [
     setCookie(SESSION_COOKIE, session, SESSION_SECONDS),
-    setCookie(SIGN_IN_COOKIE, '', 0),
+    setCookie(SIGN_IN_COOKIE + pending.state, '', 0),
   ]);
 }
 

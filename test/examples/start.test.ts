@@ -7,6 +7,8 @@ import { join } from 'node:path';
 
 import { findFreePort, makeFolder, ROOT, serve, start } from '../cli/serve-process.ts';
 import type { Ended, ServeProcess } from '../cli/serve-process.ts';
+import { describeInBrowser } from '../support/browser.ts';
+import { enterSpa, newPerson, visit } from '../support/life.ts';
 
 // Each step starts a process of Node.
 const TIMEOUT_MS = 60_000;
@@ -53,6 +55,43 @@ describe('npm run examples', () => {
     },
     TIMEOUT_MS,
   );
+
+  describeInBrowser('in Chromium', (browser) => {
+    test(
+      'from a clean start, a new person signs in at both, and calls the API of the first',
+      async () => {
+        const folder = makeFolder();
+        const port = String(await findFreePort());
+        const store = {
+          DATABASE_URL: `sqlite:${join(folder, 'store.db')}`,
+          KEYS_DIR: join(folder, 'keys'),
+        };
+        const env = { PORT: port, VAR_DIR: folder, ...store };
+        const server = serve(env, folder);
+        await server.printed('jwks.json\n');
+        const running = examples(env);
+        await running.printed('Ctrl-C ends both.');
+
+        const { context, open, complaints } = await visit(browser());
+        const [spa, web, person] = [await open(), await open(), newPerson()];
+        await enterSpa(spa, 'http://localhost:8020', person);
+        await spa.getByRole('button', { name: 'Call the API' }).click();
+        await spa.locator('#answer', { hasText: '"greeting"' }).waitFor();
+        await web.goto('http://localhost:8021');
+        await web.getByRole('link', { name: 'Sign in' }).click();
+        await web.getByRole('button', { name: 'Allow', exact: true }).click(); // the session is there already
+        await web.getByRole('heading', { name: `Hello, ${person.fullName}` }).waitFor();
+        expect(complaints()).toEqual([]);
+        await context.close();
+
+        for (const process of [running, server]) {
+          process.signal('SIGTERM');
+          expect((await process.ended).code).toBe(0);
+        }
+      },
+      TIMEOUT_MS,
+    );
+  });
 
   test('says what to do where no server answers', async () => {
     const issuer = `http://localhost:${await findFreePort()}`;

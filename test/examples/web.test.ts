@@ -76,22 +76,28 @@ describe('examples/web', () => {
       state,
     });
     const cookie = (await request('/sign-in')).headers.get('set-cookie');
-    expect(cookie).toMatch(/^web_example_sign_in=[\w-]{43}; Path=\/; HttpOnly; SameSite=Lax; Max-Age=900$/);
+    expect(cookie).toMatch(
+      /^web_example_sign_in\.[\w-]{43}=[\w-]{43}; Path=\/; HttpOnly; SameSite=Lax; Max-Age=900$/,
+    );
   });
 
   test('refuses an answer that this browser did not ask for', async () => {
     const { state } = await begin();
     const sentence = /^This sign-in is too old, or was begun in another browser/;
     expect(await problemOf({ code: 'x', state, iss: server.issuer })).toMatch(sentence);
-    expect(await problemOf({ code: 'x', state, iss: server.issuer }, 'web_example_sign_in=x')).toMatch(
-      sentence,
-    );
+    const forged = `web_example_sign_in.${state}=x`;
+    expect(await problemOf({ code: 'x', state, iss: server.issuer }, forged)).toMatch(sentence);
   });
 
   test('refuses an answer with another state, of another issuer, or of none', async () => {
-    for (const wrong of [{ state: 'x' }, { iss: 'https://attacker.example' }, { iss: '' }]) {
+    const other = await begin();
+    const asked = await begin();
+    expect(await problemOf({ code: 'x', state: other.state, iss: server.issuer }, asked.cookie)).toMatch(
+      /^This sign-in is too old/,
+    );
+    for (const wrong of [{ iss: 'https://attacker.example' }, { iss: '' }]) {
       const { state, cookie } = await begin();
-      const sentence = await problemOf({ code: 'x', state, iss: server.issuer, ...wrong }, cookie);
+      const sentence = await problemOf({ code: 'x', state, ...wrong }, cookie);
       expect(sentence).toBe('The answer was not accepted (OAUTH_INVALID_RESPONSE).');
     }
     const { state, cookie } = await begin();

@@ -42,7 +42,8 @@ const configuration = {
   automaticSilentRenew: true,
 };
 
-export const manager = new SharedUserManager(configuration);
+// The name of a person is at userinfo: an ID token of the code flow says who they are, no more (Core 5.4).
+export const manager = new SharedUserManager({ ...configuration, loadUserInfo: true });
 // Renews for the API, whose tokens are no concern of the manager's.
 const client = new OidcClient(configuration);
 

@@ -1,4 +1,7 @@
-/** Portcullis as it is started by `npm start`, on a fresh store, with the client and API of the benchmark. */
+/**
+ * Portcullis as it is started by `npm start`, on a fresh store, with the client and API of the benchmark. A
+ * measurement may add settings (`BENCH_SETTINGS`) and users (`BENCH_USERS`), each as JSON.
+ */
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,7 +9,7 @@ import { join } from 'node:path';
 
 import { pino } from 'pino';
 
-import { openAdministration } from '../src/administration.ts';
+import { openAdministration } from '../src/composition/administration.ts';
 import { startServer } from '../src/app.ts';
 import { loadConfig } from '../src/config.ts';
 import { BENCH_CLIENT, BENCH_RESOURCE } from './client.ts';
@@ -25,6 +28,7 @@ const loaded = loadConfig({
     DATABASE_URL: process.env['BENCH_DATABASE_URL'] ?? `sqlite:${join(folder, 'bench.db')}`,
     SECRET_KEY: randomBytes(32).toString('base64'),
     JWT_SECRET_KEY: randomBytes(32).toString('base64'),
+    ...(JSON.parse(process.env['BENCH_SETTINGS'] ?? '{}') as Record<string, string>),
   },
 });
 if (!loaded.ok) throw new Error(JSON.stringify(loaded.faults));
@@ -34,6 +38,7 @@ const administration = await openAdministration(config, secrets);
 const file = {
   resource_servers: [{ identifier: BENCH_RESOURCE, audience: BENCH_RESOURCE, scopes: ['bench'] }],
   clients: [{ client_id: BENCH_CLIENT.id, client_secret: BENCH_CLIENT.secret, scope: 'read bench' }],
+  users: JSON.parse(process.env['BENCH_USERS'] ?? '[]') as object[],
 };
 const applied = await administration.apply(JSON.stringify(file), {}, false);
 if (!applied.ok) throw new Error(JSON.stringify(applied.faults));

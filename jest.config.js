@@ -1,4 +1,6 @@
 // Jest runs the sources as they are: the transform strips the types with Node's own function.
+import { availableParallelism } from 'node:os';
+
 export default {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
@@ -8,4 +10,6 @@ export default {
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
   testTimeout: 30_000,
+  // Two at least: one would run all files in one process, whose memory grows with each.
+  maxWorkers: Math.max(2, availableParallelism() - 1),
 };

@@ -8,28 +8,39 @@ import type Koa from 'koa';
 import type { DestinationStream } from 'pino';
 
 import { untilAvailable } from './background.ts';
-import { createDemoNode } from './administration.ts';
-import type { DemoNode } from './administration.ts';
+import { createDemoNode } from './composition/administration.ts';
+import type { DemoNode } from './composition/administration.ts';
+import { recordKeyChanges } from './audit/keys.ts';
+import { storeNameOf } from './config.ts';
 import type { Config, Secrets } from './config.ts';
-import { storeUnavailable } from './errors.ts';
-import { createEvents } from './events.ts';
+import { isAppError, storeUnavailable } from './errors.ts';
+import { createEvents, tellAlso } from './events.ts';
 import type { Events } from './events.ts';
+import { createBrandRoutes } from './http/brand.ts';
+import type { OnFailure } from './http/errors.ts';
 import { createHealthRoutes } from './http/health.ts';
 import { listenForMetrics } from './http/metrics.ts';
 import { createHttpApp, listen } from './http/server.ts';
-import type { Answer, HttpAppOptions } from './http/server.ts';
+import type { Answer, HttpAppOptions, ListeningServer } from './http/server.ts';
 import { createViews } from './http/views.ts';
+import { causeOf, startJobs } from './composition/jobs.ts';
+import { createLedger } from './composition/ledger.ts';
+import type { Ledger } from './composition/ledger.ts';
 import { createKeystore } from './keys/keystore.ts';
+import type { Keystore } from './keys/keystore.ts';
 import { createSealer } from './keys/sealer.ts';
+import type { Sealer } from './keys/sealer.ts';
 import { createMailer } from './mail/mailer.ts';
 import type { Mailer } from './mail/mailer.ts';
 import { createLogger, createMetrics } from './observability.ts';
+import type { Metrics } from './observability.ts';
 import type { KoaContextWithOIDC } from './oidc/engine-middleware.ts';
 import { createReadiness } from './readiness.ts';
-import { causeOf, createService, startJobs } from './service.ts';
-import type { Service } from './service.ts';
+import { createService } from './composition/service.ts';
+import type { Service } from './composition/service.ts';
 import { openStorage } from './storage/open.ts';
-import type { Storage } from './storage/port.ts';
+import type { SigningKeyStore, Storage } from './storage/port.ts';
+import { readVersion } from './version.ts';
 import { createVpnExchange } from './vpn/exchange.ts';
 import { createVpnRoutes } from './vpn/routes.ts';
 
@@ -39,6 +50,8 @@ export interface ServerOptions {
   readonly logDestination: DestinationStream;
   /** Unix seconds. */
   readonly now?: () => number;
+  /** What a refused sign-in takes at least; tests shorten it. */
+  readonly refusalMs?: number | undefined;
   /** Opens the store; tests wrap it to add latency or faults. */
   readonly open?: (databaseUrl: string) => Promise<Storage>;
 }
@@ -53,74 +66,122 @@ export interface PortcullisServer {
 
 /** Starts the server. It listens at once and answers 503 until the store can be reached. */
 export async function startServer(options: ServerOptions): Promise<PortcullisServer> {
-  const { config, secrets, logDestination, now = systemTime, open = openStorage } = options;
+  const { config, secrets, logDestination, refusalMs, now = systemTime, open = openStorage } = options;
   const logger = createLogger(config.logLevel, logDestination);
   const metrics = createMetrics();
-  const events = createEvents({ logger, metrics });
+  const logged = createEvents({ store: storeNameOf(config), logger, metrics });
+  const events = tellAlso(logged, () => ledger?.listeners ?? []);
   const renderPage = createViews({ brand: config.brand, now });
   const mailer = openMailer(config, secrets, events);
   const stopping = new AbortController();
   const readiness = createReadiness();
 
   let storage: Storage | null = null;
+  let ledger: Ledger | null = null;
   let service: Service | null = null;
+  let jobs: Promise<void> | null = null;
   const running = (): Service => {
     if (service === null) throw storeUnavailable(new Error('the server is starting'));
     return service;
   };
   const begin = async (): Promise<DemoNode | null> => {
-    const onUnavailable = (error: Error): void => events.storeLost({ cause: causeOf(error) });
+    const onUnavailable = createOnUnavailable(events, readiness.waitFor);
     storage = await untilAvailable(() => open(secrets.databaseUrl), onUnavailable, stopping.signal);
     const sealer = createSealer(secrets.secretKey);
-    const keystore = createKeystore({
-      store: storage.signingKeys,
-      sealer,
-      keysFolder: config.keysFolder,
-      jwksMaxAgeSeconds: config.tokens.jwksMaxAgeSeconds,
-      now,
-    });
+    ledger = createLedger({ storage, secretKey: secrets.secretKey, events: logged, now });
+    const keystore = openKeystore(config, recordKeyChanges(storage.signingKeys, ledger.audit), sealer, now);
     const ring = await untilAvailable(() => keystore.prepare(), onUnavailable, stopping.signal);
-    service = createService({ config, secrets, storage, sealer, mailer, events, renderPage, now, ring });
+    const shared = { config, secrets, storage, ledger, sealer, mailer, events, renderPage, refusalMs, now };
+    service = createService({ ...shared, ring });
     readiness.serve(storage.ping);
-    startJobs({ service, keystore, events, now, signal: stopping.signal });
-    return config.environment === 'development' ? createDemoNode(storage, now) : null;
+    jobs = startJobs({ service, keystore, ledger, events, now, signal: stopping.signal });
+    tellStarted(events, config, server.port);
+    return config.environment === 'development' ? createDemoNode(storage, ledger.audit, now) : null;
   };
 
   const routers = [
     createHealthRoutes(readiness.check),
+    createBrandRoutes(config.brand.logo),
     createVpnRoutes(createExchange(config, running, events, now)),
   ];
   const onAnswer = (answer: Answer): void => {
     metrics.observeRequest(answer);
     logger.debug({ event: 'answered', ...answer });
   };
-  const { host, port, metricsAddress } = config;
-  const metricsListener =
-    metricsAddress === null ? null : await listenForMetrics(metrics.registry, metricsAddress);
-  const http = composeHttp({ config, running, routers, renderPage, events, onAnswer });
-  const server = await listen(http, host, port);
+  const onFailure = createOnFailure(events, () => service !== null);
+  const http = composeHttp({ config, running, routers, renderPage, onFailure, onAnswer });
+  const server = await listenOnBoth(config, http, metrics.registry);
 
   return {
     port: server.port,
     ready: begin(),
     stop: async () => {
+      if (service !== null) events.serverStopping({});
       readiness.drain();
       stopping.abort();
       await server.stop();
-      await metricsListener?.stop();
       await mailer.close();
+      await jobs; // what they began needs the store
+      await ledger?.close();
       await storage?.close();
+      if (service !== null) events.serverStopped({});
     },
   };
 }
 
-interface HttpParts extends Pick<HttpAppOptions, 'routers' | 'renderPage' | 'onAnswer'> {
-  readonly config: Config;
-  readonly running: () => Service;
-  readonly events: Events;
+/** Listens for requests, then for metrics: whoever starts a second server is told of the port that matters. */
+async function listenOnBoth(
+  config: Config,
+  http: Koa,
+  registry: Metrics['registry'],
+): Promise<ListeningServer> {
+  const { host, port, metricsAddress } = config;
+  const server = await listen(http, host, port);
+  if (metricsAddress === null) return server;
+  try {
+    const metrics = await listenForMetrics(registry, metricsAddress);
+    return { port: server.port, stop: () => server.stop().then(metrics.stop) };
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
 }
 
-const composeHttp = ({ config, running, routers, renderPage, events, onAnswer }: HttpParts): Koa =>
+function tellStarted(events: Events, { issuer, database }: Config, port: number): void {
+  events.serverStarted({ version: readVersion(), issuer, port, storeKind: database.kind });
+}
+
+/** Tells why the start waits: in the log, and whoever asks whether it is ready. */
+const createOnUnavailable =
+  (events: Events, waitFor: (cause: string) => void) =>
+  (error: Error): void => {
+    waitFor(causeOf(error));
+    events.storeLost({ cause: causeOf(error) });
+  };
+
+/** What a request ended with. Until the service runs the start itself tells of its store. */
+const createOnFailure =
+  (events: Events, isRunning: () => boolean): OnFailure =>
+  (failure) => {
+    if (!isAppError(failure.error, 'store_unavailable')) events.serverFailed(failure);
+    else if (isRunning()) events.storeLost({ cause: causeOf(failure.error) });
+  };
+
+const openKeystore = (config: Config, store: SigningKeyStore, sealer: Sealer, now: () => number): Keystore =>
+  createKeystore({
+    store,
+    sealer,
+    keysFolder: config.keysFolder,
+    jwksMaxAgeSeconds: config.tokens.jwksMaxAgeSeconds,
+    now,
+  });
+
+interface HttpParts extends Pick<HttpAppOptions, 'routers' | 'renderPage' | 'onFailure' | 'onAnswer'> {
+  readonly config: Config;
+  readonly running: () => Service;
+}
+
+const composeHttp = ({ config, running, routers, renderPage, onFailure, onAnswer }: HttpParts): Koa =>
   createHttpApp({
     issuer: config.issuer,
     isDevelopment: !config.isProduction,
@@ -129,15 +190,13 @@ const composeHttp = ({ config, running, routers, renderPage, events, onAnswer }:
     isClientOrigin: (origin) => running().isClientOrigin(origin),
     jwksMaxAgeSeconds: config.tokens.jwksMaxAgeSeconds,
     // The engine defines `ctx.oidc` itself, on the plain context.
-    engine: (ctx, next) =>
-      running()
-        .current()
-        .engine.handle(ctx as KoaContextWithOIDC, next),
+    engine: (ctx, next) => running().protocol(ctx as KoaContextWithOIDC, next),
     routers,
     pages: async (ctx, next) => running().pages(ctx, next),
+    api: async (ctx, next) => running().api(ctx, next),
     showDetail: config.debug,
     renderPage,
-    onFailure: events.serverFailed,
+    onFailure,
     onAnswer,
   });
 

@@ -22,19 +22,47 @@ export async function untilAvailable<T>(
   }
 }
 
+/** Calls a job before its time. */
+export interface Bell {
+  ring(): void;
+  /** Resolves after so long, or when it rings, or at once where it rang since the last time. Rejects when aborted. */
+  wait(ms: number, signal: AbortSignal): Promise<void>;
+}
+
+export function createBell(): Bell {
+  let isRung = false;
+  let wake = (): void => undefined;
+  return {
+    ring: () => {
+      isRung = true;
+      wake();
+    },
+    wait: async (ms, signal) => {
+      const rung = new AbortController();
+      wake = () => rung.abort();
+      if (isRung) wake();
+      const either = AbortSignal.any([signal, rung.signal]);
+      await sleep(ms, undefined, { signal: either, ref: false }).catch(() => undefined);
+      isRung = false;
+      signal.throwIfAborted();
+    },
+  };
+}
+
 /**
- * Runs `job` again and again, each time after the milliseconds that it gave, until aborted. A failure is
- * reported and the job tried again after `onFailure`'s answer.
+ * Runs `job` again and again, each time after the milliseconds that it gave or when the bell rings, until aborted. A
+ * failure is reported and the job tried again after `onFailure`'s answer.
  */
 export async function repeat(
   job: () => Promise<number>,
   onFailure: (error: unknown) => number,
   signal: AbortSignal,
+  bell: Bell = createBell(),
 ): Promise<void> {
   let pauseMs = 0;
   while (!signal.aborted) {
     try {
-      await sleep(pauseMs, undefined, { signal, ref: false });
+      await bell.wait(pauseMs, signal);
     } catch {
       return; // aborted
     }

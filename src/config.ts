@@ -12,6 +12,7 @@ import type { SecretName } from './config/secrets.ts';
 import { settle } from './config/settle.ts';
 import type { SettingValues } from './config/settings.ts';
 import type { ListenAddress } from './config/values.ts';
+import type { PermissionTable } from './permissions.ts';
 
 /** What a program may be told by flags: a settings file, and any setting by its name. */
 export type ConfigFlags = SettingFlags & { readonly config?: string | undefined };
@@ -24,6 +25,10 @@ export interface ConfigInput {
   /** Read where neither --config nor CONFIG_FILE is given; may be absent. The package's own by default. */
   readonly defaultFile?: string;
 }
+
+/** The store as people are told of it: never with a password. */
+export const storeNameOf = ({ database }: Pick<Config, 'database'>): string =>
+  database.kind === 'sqlite' ? database.path : database.redactedUrl;
 
 /** The settings that are in force. Deep readonly, free of secrets: safe to print. Paths are absolute. */
 export interface Config {
@@ -43,6 +48,13 @@ export interface Config {
   readonly metricsAddress: ListenAddress | null;
   readonly logLevel: SettingValues['logLevel'];
   readonly rateLimits: boolean;
+  /** Requests in an hour. */
+  readonly rateLimit: {
+    readonly userPerHour: number;
+    readonly adminPerHour: number;
+    readonly ipPerHour: number;
+    readonly authorizePerHour: number;
+  };
   readonly debug: boolean;
   readonly keysFolder: string;
   readonly varFolder: string;
@@ -55,13 +67,25 @@ export interface Config {
     /** 0: a refresh token that comes twice is always a replay. */
     readonly refreshRetryWindowSeconds: number;
   };
+  /** The JSON API's own tokens. */
+  readonly api: {
+    readonly accessTokenSeconds: number;
+    /** Where the person asked to stay signed in; a day otherwise. */
+    readonly refreshTokenSeconds: number;
+  };
   readonly sessions: { readonly idleSeconds: number; readonly rememberedSeconds: number };
-  /** Whether people may make accounts for themselves. */
-  readonly registration: boolean;
+  /** Whether people may make accounts for themselves, and learn nothing of who has one already. */
+  readonly registration: { readonly isEnabled: boolean; readonly conceals: boolean };
   /** An address, or a name and the address in angle brackets. */
   readonly mail: { readonly from: string };
-  /** The accent is `#rrggbb`, readable on white. */
-  readonly brand: { readonly name: string; readonly accent: string };
+  /** The accent is `#rrggbb`, readable on white. The logo is a file that pages can show; null: our mark. */
+  readonly brand: {
+    readonly name: string;
+    readonly accent: string;
+    readonly logo: { readonly path: string; readonly type: 'image/svg+xml' | 'image/png' } | null;
+  };
+  /** Role → names of permissions (see `permissions.ts`). */
+  readonly permissions: PermissionTable;
   readonly vpn: {
     readonly audience: string;
     readonly tokenLifetimeSeconds: number;

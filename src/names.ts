@@ -7,6 +7,9 @@ import type { NameKind, NameStore } from './storage/port.ts';
 /** Names are compared without regard to case and to Unicode's many spellings of a letter. */
 export const foldName = (name: string): string => name.normalize('NFKC').toLowerCase();
 
+/** The client that the JSON API gets its tokens under; it stands in no store. */
+export const FIRST_PARTY_CLIENT = 'portcullis-api';
+
 interface Reserving {
   readonly issuer: string;
   readonly vpn: { readonly audience: string };
@@ -14,7 +17,7 @@ interface Reserving {
 
 /** Folded names that this server itself gives a meaning: no client id and no audience of an API may be one. */
 export const reservedNames = ({ issuer, vpn }: Reserving): readonly string[] =>
-  [vpn.audience, issuer, 'portcullis'].map(foldName);
+  [vpn.audience, issuer, 'portcullis', FIRST_PARTY_CLIENT].map(foldName);
 
 export interface NameSide {
   /** True for a name that this server keeps for itself. */

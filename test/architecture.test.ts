@@ -10,8 +10,8 @@ import ts from 'typescript';
 
 const SRC = join(import.meta.dirname, '../src');
 const MAX_LINES = 250;
-/** A table with an entry for each setting: split, it would be two places to look. */
-const LONGER: readonly string[] = ['config/settings.ts'];
+/** A table with an entry for each setting, and the contract of a store: split, they would be two places to look. */
+const LONGER: readonly string[] = ['config/settings.ts', 'storage/port.ts'];
 
 interface Source {
   /** Below src/, with slashes. */
@@ -33,6 +33,8 @@ interface Rule {
 const RULES: readonly Rule[] = [
   { place: 'errors.ts', may: [] },
   { place: 'names.ts', may: [] },
+  { place: 'input-words.ts', may: [] },
+  { place: 'permissions.ts', may: [] },
   { place: 'storage/port.ts', may: [] },
   { place: 'storage/open.ts', may: ['storage/sqlite/storage.ts', 'storage/mongo/storage.ts'] },
   // The drivers share one number with the port: how long an operation may wait.
@@ -42,11 +44,16 @@ const RULES: readonly Rule[] = [
   { place: 'config.ts', may: ['config/'] },
   { place: 'colour.ts', may: [] },
   // It refuses an accent that cannot be read; the views derive from the same arithmetic.
-  { place: 'config/', may: ['zod', 'yaml', 'node:', 'colour.ts'] },
+  // It refuses a permission that there is none of, by its name.
+  { place: 'config/', may: ['zod', 'yaml', 'node:', 'colour.ts', 'permissions.ts'] },
   // A slice's logic. What an administrator may say of a client or a resource server is data that enters: zod.
-  { place: 'clients/', may: ['node:', 'errors.ts', 'zod'] },
+  { place: 'clients/', may: ['node:', 'errors.ts', 'input-words.ts', 'zod'] },
   { place: 'resource-servers/', may: ['node:', 'errors.ts', 'zod'] },
-  { place: 'apply/', may: ['node:', 'errors.ts', 'zod', 'yaml'] },
+  { place: 'audit/', may: ['node:', 'errors.ts'] },
+  { place: 'statistics/', may: [] },
+  // A user and a session are shown to administrators in the words in which they are shown to their owner.
+  { place: 'admin/', may: ['accounts/', 'api/', 'audit/actions.ts', 'audit/view.ts', 'zod'] },
+  { place: 'apply/', may: ['node:', 'errors.ts', 'input-words.ts', 'zod', 'yaml'] },
   { place: 'vpn/', may: ['node:', 'errors.ts'] },
   // Usernames are folded as the register of names folds them, or two spellings would be two people.
   { place: 'accounts/', may: ['node:', 'errors.ts', 'names.ts', 'argon2', 'bcryptjs'] },
@@ -54,28 +61,61 @@ const RULES: readonly Rule[] = [
     place: 'accounts/pages/',
     may: ['accounts/', 'http/', 'i18n/', 'errors.ts', 'node:', 'koa-router', 'zod'],
   },
-  { place: 'accounts/schema.ts', may: ['errors.ts', 'zod'] },
+  { place: 'accounts/api/', may: ['accounts/', 'api/', 'http/', 'i18n/', 'errors.ts', 'zod'] },
+  { place: 'accounts/schema.ts', may: ['errors.ts', 'input-words.ts', 'zod'] },
+  // What a key may do are permissions.
+  { place: 'apikeys/', may: ['node:', 'errors.ts', 'permissions.ts'] },
+  { place: 'apikeys/schema.ts', may: ['permissions.ts', 'apikeys/', 'zod'] },
+  { place: 'apikeys/routes.ts', may: ['apikeys/', 'api/', 'zod'] },
   { place: 'vpn/routes.ts', may: ['errors.ts', 'http/', 'koa-router', 'zod'] },
   { place: 'i18n/', may: ['node:', 'i18next'] },
   { place: 'mail/', may: ['node:', 'nodemailer', 'eta', 'errors.ts', 'i18n/'] },
-  // Pages speak the reader's language, in the brand's colours.
-  { place: 'http/', may: ['node:', 'errors.ts', 'koa', 'koa-router', 'helmet', 'eta', 'i18n/', 'colour.ts'] },
-  // It signs and verifies JWTs where the engine does not, with jose, and digests ids, with node:crypto.
-  { place: 'oidc/', may: ['oidc-provider', 'jose', 'node:', 'errors.ts', 'http/'] },
+  // Pages speak the reader's language, in the brand's colours, and know a browser by its name.
+  {
+    place: 'http/',
+    may: [
+      ...['node:', 'errors.ts', 'input-words.ts', 'koa', 'koa-router', 'helmet', 'eta', 'bowser'],
+      ...['i18n/', 'colour.ts'],
+    ],
+  },
+  // What the routes of the JSON API have in common: one definition makes the route and its document.
+  {
+    place: 'api/',
+    may: ['http/', 'i18n/', 'errors.ts', 'permissions.ts', 'koa-router', 'zod', 'zod-openapi'],
+  },
+  // It signs and verifies JWTs where the engine does not, with jose, and digests ids, with node:crypto. The name of
+  // the client that is built in stands with those that nobody else may have.
+  { place: 'oidc/', may: ['oidc-provider', 'jose', 'node:', 'errors.ts', 'names.ts', 'http/'] },
+  { place: 'verify/', may: ['node:', 'errors.ts'] },
+  { place: 'verify/route.ts', may: ['verify/', 'api/', 'zod'] },
+  // What the package exports to other programs stands on its own.
+  { place: 'sdk/', may: ['jose', 'node:'] },
   { place: 'observability.ts', may: ['pino', 'prom-client'] },
   { place: 'events.ts', may: [] },
+  { place: 'version.ts', may: ['node:'] },
   { place: 'readiness.ts', may: [] },
   { place: 'background.ts', may: ['node:', 'errors.ts'] },
+  { place: 'outgoing.ts', may: ['node:'] },
   // Composition roots: of the server, of what it does once its store is open, and of what the command line does.
   { place: 'app.ts', may: ['*'] },
-  { place: 'service.ts', may: ['*'] },
-  { place: 'administration.ts', may: ['*'] },
-  { place: 'administration-users.ts', may: ['*'] },
-  { place: 'people.ts', may: ['*'] },
+  { place: 'composition/', may: ['*'] },
+  { place: 'composition/jobs.ts', may: ['background.ts'] },
+  { place: 'composition/told-engine.ts', may: [] },
+  { place: 'composition/protocol-limits.ts', may: ['http/'] },
   // serve.ts makes the destination of the log with pino, since it alone knows the process's standard output.
   {
     place: 'cli/',
-    may: ['commander', 'pino', 'node:', 'app.ts', 'administration.ts', 'config.ts', 'config/', 'errors.ts'],
+    may: [
+      'commander',
+      'pino',
+      'node:',
+      'app.ts',
+      'composition/administration.ts',
+      'config.ts',
+      'config/',
+      'errors.ts',
+      'version.ts',
+    ],
   },
   { place: 'main.ts', may: ['node:process', 'cli/'] },
 ];
@@ -215,7 +255,7 @@ function usesProcess(tree: ts.SourceFile): boolean {
 describe('each file', () => {
   test(`has at most ${MAX_LINES} lines`, () => {
     const long = SOURCES.filter(({ text }) => text.trimEnd().split('\n').length > MAX_LINES);
-    expect(long.map(({ path }) => path)).toEqual(LONGER);
+    expect(long.map(({ path }) => path).toSorted()).toEqual(LONGER);
   });
 
   test('opens with a comment', () => {

@@ -26,6 +26,7 @@ describe('where a value comes from', () => {
       metricsAddress: { host: '127.0.0.1', port: 9464 },
       logLevel: 'info',
       rateLimits: true,
+      rateLimit: { userPerHour: 100, adminPerHour: 1000, ipPerHour: 600, authorizePerHour: 3_000 },
       debug: false,
       keysFolder: path.join(cwd, 'keys'),
       varFolder: path.join(cwd, 'var'),
@@ -36,16 +37,18 @@ describe('where a value comes from', () => {
         refreshTokenAbsoluteSeconds: 2_592_000,
         refreshRetryWindowSeconds: 10,
       },
+      api: { accessTokenSeconds: 3600, refreshTokenSeconds: 2_592_000 },
       sessions: { idleSeconds: 86_400, rememberedSeconds: 2_592_000 },
-      registration: true,
+      registration: { isEnabled: true, conceals: false },
       mail: { from: 'Portcullis <no-reply@localhost>' },
-      brand: { name: 'Portcullis', accent: '#2f5fd0' },
+      brand: { name: 'Portcullis', accent: '#2f5fd0', logo: null },
       vpn: {
         audience: 'vpn-node',
         tokenLifetimeSeconds: 3600,
         exchangesPerMinute: 120,
         roles: { basic: 10, manager: 30, admin: 50 },
       },
+      permissions: expect.any(Object), // see config/permissions.test.ts
     });
     expect(new Set(Object.values(sources).map(({ kind }) => kind))).toEqual(new Set(['default']));
   });
@@ -195,11 +198,18 @@ describe('values that are refused', () => {
     ['REFRESH_TOKEN_IDLE', ['59', '31536001', '14d'], 'a whole number of seconds from 60 to 31536000'],
     ['REFRESH_TOKEN_ABSOLUTE', ['59', '31536001'], 'a whole number of seconds from 60 to 31536000'],
     ['REFRESH_RETRY_WINDOW', ['-1', '61'], 'a whole number of seconds from 0 to 60'],
+    ['JWT_ACCESS_TOKEN_LIFETIME', ['0', '1441'], 'a whole number of minutes from 1 to 1440'],
+    ['JWT_REFRESH_TOKEN_LIFETIME', ['0', '366'], 'a whole number of days from 1 to 365'],
     ['SESSION_IDLE', ['59', '31536001'], 'a whole number of seconds from 60 to 31536000'],
     ['SESSION_REMEMBERED', ['59', '31536001'], 'a whole number of seconds from 60 to 31536000'],
     ['REFRESH_TOKEN_ABSOLUTE', ['86400'], 'at least REFRESH_TOKEN_IDLE'],
     ['SESSION_REMEMBERED', ['3600'], 'at least SESSION_IDLE'],
+    ['RATE_LIMIT_USER', ['0', '1000001', '100/h'], 'a whole number from 1 to 1000000'],
+    ['RATE_LIMIT_ADMIN', ['0', '1000001'], 'a whole number from 1 to 1000000'],
+    ['RATE_LIMIT_IP', ['0', '1000001', 'off'], 'a whole number from 1 to 1000000'],
+    ['RATE_LIMIT_AUTHORIZE', ['0', '1000001', 'off'], 'a whole number from 1 to 1000000'],
     ['REGISTRATION', ['maybe', 'invited'], 'on or off'],
+    ['REGISTRATION_CONCEAL', ['maybe'], 'on or off'],
     [
       'MAIL_FROM',
       ['nobody', 'a@b@c', 'A <a@b.c>, B <b@b.c>', 'a@b.c\nBcc: x@y.z', 'A\tB <a@b.c>', '<a@b.c>', 'a@b c'],
@@ -329,7 +339,12 @@ describe('the settings file', () => {
     ['deep nesting', '['.repeat(60_000), 1, 'nesting that is far too deep'],
     ['a list', '- port', 1, 'a mapping of settings'],
     ['a scalar', 'port', 1, 'a mapping of settings'],
-    ['a section that is no mapping', 'vpn: 1', 1, 'Indent the settings of vpn below it.'],
+    [
+      'a section that is no mapping',
+      'registration: off',
+      1,
+      'Indent the settings of registration below it, such as `  enabled: on`.',
+    ],
     ['a value of another type', 'port: "8011"', 1, 'a whole number from 0 to 65535'],
     ['a setting without a value', 'port:', 1, 'found nothing'],
     ['a list for a text', 'issuer: [a]', 1, 'found ["a"]'],
@@ -412,7 +427,8 @@ describe('the files that are shipped', () => {
 
   test('config/production.example.yaml is what production starts with, given secrets', () => {
     const yaml = fs.readFileSync(path.join(ROOT, 'config/production.example.yaml'), 'utf8');
-    const { config, warnings } = load({ env: STRONG, yaml });
+    const { SMTP_URL } = PRODUCTION;
+    const { config, warnings } = load({ env: { ...STRONG, SMTP_URL }, yaml });
     expect(config).toMatchObject({ environment: 'production', trustedProxies: 1, host: '127.0.0.1' });
     expect(warnings).toEqual([]);
   });

@@ -59,6 +59,18 @@ describe('the commands', () => {
   );
 
   test(
+    'of the JSON API register somebody, sign in, refresh and sign out',
+    async () => {
+      const { out } = await run('json-api');
+      expect(out).toContain('"username":"hedy"');
+      expect(out).toContain('"kind":"api"');
+      expect(out).toContain('"refresh_token":"');
+      expect(out).not.toContain('"status":4');
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
     'of clients do what they say',
     async () => {
       const { out } = await run('register');
@@ -95,6 +107,32 @@ describe('the commands', () => {
     TIMEOUT_MS,
   );
 
+  test(
+    'of programs make a service account, its API key and a client that acts for it',
+    async () => {
+      const made = await run('api-keys-make');
+      expect(made.out).toContain('ci-bot: created.');
+      const secret = /^secret: (pcl_\w+)$/m.exec(made.out)?.[1] ?? '';
+      const { out } = await run('api-keys-use', { 'the-secret-of-the-key': secret });
+      expect(out).toContain('"username":"ci-bot"');
+      expect((await run('service-account')).out).toContain('ci-client: created.');
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'of administration read the figures, the users and the audit log, which is as it was written',
+    async () => {
+      const made = await run('admin-client');
+      const { out } = await run('admin-api', { 'the-secret-of-back-office': secretIn(made.out) });
+      expect(out).toContain('"active_sessions":');
+      expect(out).toContain('"username":"ada"');
+      expect(out).toContain('"target":"client:back-office"');
+      expect((await run('audit')).out).toMatch(/\d+ records, none changed and none missing between them\./);
+    },
+    TIMEOUT_MS,
+  );
+
   test('that the server prints at its first start work when they are pasted', async () => {
     const err = server?.err() ?? '';
     const commands = err.slice(err.indexOf('Paste these:')).match(/^ {2}\S.*$/gm) ?? [];
@@ -110,10 +148,17 @@ describe('the commands', () => {
   test('that are marked all run here', () => {
     const marked = new Set(BLOCKS.map(([, name]) => name));
     expect([...marked].sort()).toEqual([
+      'admin-api',
+      'admin-client',
+      'api-keys-make',
+      'api-keys-use',
       'apply',
+      'audit',
+      'json-api',
       'people',
       'register',
       'resource-server',
+      'service-account',
       'vpn-node',
       'vpn-node-register',
     ]);

@@ -24,6 +24,8 @@ import {
   json,
 } from './support/clients.ts';
 import type { Credentials } from './support/clients.ts';
+import { KEYS, makeKey, PROFILE, statusOf } from './support/api-keys.ts';
+import { createApiClient, enter } from './support/api.ts';
 import { describeOnBothStores, startTestServer } from './support/server.ts';
 import type { StoreKind, TestServer } from './support/server.ts';
 
@@ -98,6 +100,8 @@ describeOnBothStores('secrecy', (store) => {
     await authenticate(server, node, secrets);
     await fail(server, node, secrets);
     await useTokens(server, node, secrets);
+    await useApiKeys(server, secrets);
+    await useJsonApi(server, secrets);
     await collectSigningKeys(server, secrets);
     logged = Buffer.from(server.logs());
     stored = await dump(store, server);
@@ -117,6 +121,7 @@ describeOnBothStores('secrecy', (store) => {
     expect(stored.includes(node.id)).toBe(true);
     expect(logged.includes(node.id)).toBe(true);
     for (const event of [
+      'api_key_created',
       'token_issued',
       'vpn_token_issued',
       'vpn_token_refused',
@@ -263,6 +268,63 @@ async function useTokens(server: TestServer, node: Credentials, secrets: Secrets
       expect(answer.status).toBe(name === 'token by HS256' ? 400 : 200);
     }
   }
+}
+
+/** Makes API keys at both doors, uses them, and puts them where they do not belong. */
+async function useApiKeys(server: TestServer, secrets: Secrets): Promise<void> {
+  const keep = (name: string, { secret }: { readonly secret: string }): string => {
+    secrets.set(name, secret);
+    secrets.set(`${name}, its random part`, secret.slice('pcl_'.length, -6));
+    return secret;
+  };
+  const { apiKeys, users } = server.administration;
+  await users.create({ username: 'bot', role: 'service_account' }, null);
+  const made = await apiKeys.create('bot', { name: 'a key' });
+  keep('API key', made);
+  const api = await createApiClient(server);
+  const me = await enter(api);
+  const own = await makeKey(api, me);
+  const key = keep('API key of a person', own);
+  const rotated = keep('rotated API key', await apiKeys.rotate(made.key_id, 'bot', 60));
+  for (const used of [key, rotated, made.secret]) expect(await statusOf(api, used)).toBe(200);
+  const wrong = `${rotated.slice(0, -1)}${rotated.endsWith('0') ? '1' : '0'}`;
+  secrets.set('mistyped API key', wrong);
+  for (const headers of [
+    { 'x-api-key': wrong },
+    { authorization: `Bearer ${wrong}` },
+    { authorization: key },
+  ]) {
+    expect((await server.request(PROFILE, { headers })).status).toBe(401);
+  }
+  await server.request(`${PROFILE}?api_key=${key}`);
+  await server.request(`${KEYS}/${key}`, { headers: { 'x-api-key': key } });
+  await api.call('GET', `${KEYS}/${key}`, { token: me.token });
+  await api.call('DELETE', `${KEYS}/${own.id}`, { token: me.token });
+  expect(await statusOf(api, key)).toBe(401);
+}
+
+/** Signs somebody in at the JSON API, refreshes twice with one token, and fails with what is secret elsewhere. */
+async function useJsonApi(server: TestServer, secrets: Secrets): Promise<void> {
+  const post = async (path: string, body: object, headers: object = {}): Promise<Record<string, unknown>> => {
+    const sent = { 'content-type': 'application/json', ...headers };
+    const init = { method: 'POST', headers: sent, body: JSON.stringify(body) };
+    const answer = await server.request(`/api/v1/auth/${path}`, init);
+    return answer.status === 204 ? {} : json(answer);
+  };
+  const password = makeSecret();
+  secrets.set('password', password);
+  await post('register', { username: 'grace', email: 'grace@example.com', password });
+  await post('login', { username: password, password: 'grace' });
+  const first = await post('login', { username: 'grace', password });
+  const refreshed = await post('refresh', { refresh_token: first['refresh_token'] });
+  expect(await post('refresh', { refresh_token: first['refresh_token'] })).toEqual(refreshed);
+  for (const [name, tokens] of Object.entries({ first, refreshed })) {
+    keep(secrets, `${name} access token of the API`, String(tokens['access_token']));
+    keep(secrets, `${name} refresh token of the API`, String(tokens['refresh_token']));
+  }
+  await post('refresh', { refresh_token: first['access_token'], [makeSecret()]: password });
+  await post('verify-email', { token: first['refresh_token'] });
+  await post('logout', {}, { authorization: `Bearer ${String(refreshed['access_token'])}` });
 }
 
 /** The private members of the keys that the server made, opened as it opens them. */

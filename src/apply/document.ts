@@ -7,6 +7,8 @@ import type { Document } from 'yaml';
 import { z } from 'zod';
 import type { ZodType } from 'zod';
 
+import { readInput } from '../input-words.ts';
+
 /** One fault; `line` counts from 1. */
 export interface DocumentFault {
   readonly path: string;
@@ -67,32 +69,10 @@ export function readDocument<T>(text: string, schema: ZodType<T>, env: Environme
   const resolved = resolve(value, env, [], (path, name) => {
     missing.push(fault(path, `the environment has no ${name}: export it before you run this command`));
   });
-  const parsed = schema.safeParse(resolved ?? {});
-  const invalid = parsed.error?.issues.flatMap((issue) => toFaults(issue, fault)) ?? [];
   if (missing.length > 0) return { ok: false, faults: missing };
-  return parsed.success ? { ok: true, value: parsed.data, fault } : { ok: false, faults: invalid };
-}
-
-function toFaults(issue: z.core.$ZodIssue, fault: MakeFault): readonly DocumentFault[] {
-  if (issue.code === 'invalid_type') return [fault(issue.path, wrongType(issue.message))];
-  if (issue.code !== 'unrecognized_keys') return [fault(issue.path, issue.message)];
-  return issue.keys.map((key) => fault([...issue.path, key], 'there is no such field'));
-}
-
-const YAML_WORDS: Readonly<Record<string, string>> = {
-  array: 'a list',
-  object: 'a mapping of fields',
-  record: 'a mapping of names',
-  string: 'a text',
-  undefined: 'nothing',
-};
-
-/** zod's words for a wrong type, in those of people who write YAML. */
-function wrongType(message: string): string {
-  const [, expected = '', found = ''] = /^Invalid input: expected (\w+), received (\w+)$/.exec(message) ?? [];
-  if (expected === '') return message;
-  const word = (type: string): string => YAML_WORDS[type] ?? `a ${type}`;
-  return found === 'undefined' ? 'this field is missing' : `expected ${word(expected)}, found ${word(found)}`;
+  const read = readInput(schema, resolved ?? {});
+  if (read.ok) return { ok: true, value: read.value, fault };
+  return { ok: false, faults: read.faults.map(({ path, message }) => fault(path, message)) };
 }
 
 /** Replaces each `{ env: NAME }` by the variable's value. */

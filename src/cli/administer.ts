@@ -1,9 +1,9 @@
 /** What the commands on the store share: its settings, an open store that is closed again, and told refusals. */
 import type { Command } from 'commander';
 
-import { openAdministration } from '../administration.ts';
-import type { Administration } from '../administration.ts';
-import { loadConfig } from '../config.ts';
+import { openAdministration } from '../composition/administration.ts';
+import type { Administration } from '../composition/administration.ts';
+import { loadConfig, storeNameOf } from '../config.ts';
 import { describeFaults } from '../config/faults.ts';
 import { isAppError } from '../errors.ts';
 import { addConfigFlags, configFlags } from './config-flags.ts';
@@ -37,8 +37,7 @@ export async function administer(
       await administration.close();
     }
   } catch (error) {
-    const store = config.database.kind === 'sqlite' ? config.database.path : config.database.redactedUrl;
-    fail(io, refusal(error, store), isAppError(error) ? error.code : 'failed');
+    fail(io, refusal(error, storeNameOf(config)), isAppError(error) ? error.code : 'failed');
   }
 }
 

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 
 import type { Command } from 'commander';
 
-import type { AppliedItem, ApplyOutcome } from '../administration.ts';
+import type { AppliedItem, ApplyOutcome } from '../composition/administration.ts';
 import { addStoreCommand, administer } from './administer.ts';
 import { EXIT, fail, printJson, unreadable } from './io.ts';
 import type { Io } from './io.ts';

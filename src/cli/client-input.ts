@@ -7,16 +7,20 @@ import type { Io } from './io.ts';
 
 export const KEY_METHOD = 'private_key_jwt';
 /** The options that say something of a client, as commander names them. */
-export const FIELDS = ['scope', 'name', 'authMethod', 'jwks'] as const;
+export const FIELDS = ['scope', 'name', 'authMethod', 'jwks', 'serviceAccount'] as const;
 
 /** The fields of the options; null where the file of keys cannot be read, which is told. */
 export function readClientInput(
   io: Io,
   options: Readonly<Record<string, unknown>>,
 ): Readonly<Record<string, unknown>> | null {
-  const { scope, name, authMethod, jwks: file } = options;
+  const { scope, name, authMethod, jwks: file, serviceAccount } = options;
   const jwks = typeof file === 'string' ? readKeys(io, file) : undefined;
-  return jwks === null ? null : { scope, client_name: name, token_endpoint_auth_method: authMethod, jwks };
+  if (jwks === null) return null;
+  return {
+    ...{ scope, client_name: name, jwks, service_account: serviceAccount },
+    token_endpoint_auth_method: authMethod,
+  };
 }
 
 function readKeys(io: Io, file: string): unknown {
@@ -37,13 +41,17 @@ function readKeys(io: Io, file: string): unknown {
   return null;
 }
 
-/** Without what was not given; but a client that leaves private_key_jwt leaves its keys behind. */
+/** Without what was not given; but keys take the place of others, and who leaves private_key_jwt leaves them behind. */
 export function given(input: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const method = input['token_endpoint_auth_method'];
   const fields = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
-  return method === undefined || method === KEY_METHOD || fields['jwks'] !== undefined
-    ? fields
-    : { ...fields, jwks: undefined };
+  const actsForNobody = fields['service_account'] === '';
+  return { ...fields, ...keysLeft(fields), ...(actsForNobody && { service_account: undefined }) };
+}
+
+function keysLeft(fields: Readonly<Record<string, unknown>>): Record<string, undefined> {
+  if (fields['jwks'] !== undefined) return { jwks_uri: undefined };
+  const method = fields['token_endpoint_auth_method'];
+  return method === undefined || method === KEY_METHOD ? {} : { jwks: undefined, jwks_uri: undefined };
 }
 
 const OPTION_OF: Readonly<Record<string, string>> = {
@@ -52,6 +60,7 @@ const OPTION_OF: Readonly<Record<string, string>> = {
   client_name: '--name',
   token_endpoint_auth_method: '--auth-method',
   jwks: '--jwks',
+  service_account: '--service-account',
 };
 
 /** A fault by the option that people typed instead of the field's name. */

@@ -1,9 +1,10 @@
-/** `portcullis clients` and `portcullis vpn-nodes`: list, show, create, update, delete, rotate-secret. */
+/** `portcullis clients` and `portcullis vpn-nodes`: list, show, create, update, delete, rotate-secret; `clients logouts`. */
 import { Option } from 'commander';
 import type { Command } from 'commander';
 
-import type { Administration } from '../administration.ts';
+import type { Administration } from '../composition/administration.ts';
 import { addStoreCommand, administer } from './administer.ts';
+import { registerClientLogouts } from './client-logouts.ts';
 import { byOption, FIELDS, given, KEY_METHOD, readClientInput } from './client-input.ts';
 import { fail, printJson } from './io.ts';
 import type { Io } from './io.ts';
@@ -43,7 +44,8 @@ const NOUNS: readonly Noun[] = [
             KEY_METHOD,
           ]),
         )
-        .option('--jwks <file>', 'its public keys (a JWK set), for private_key_jwt'),
+        .option('--jwks <file>', 'its public keys (a JWK set), for private_key_jwt')
+        .option('--service-account <user>', 'the service account that it acts for; an empty text for none'),
     example: 'portcullis clients create billing --scope "invoices:read" --name "Billing"',
   },
   {
@@ -81,6 +83,7 @@ function registerNoun(program: Command, io: Io, noun: Noun): void {
     }),
   );
   registerSaves(io, noun, add);
+  if (!noun.isVpnNode) registerClientLogouts(io, add);
   add(
     'delete <client_id>',
     `delete a ${noun.one}; its tokens stop at once here`,

@@ -80,7 +80,8 @@ function toDocument({ config, sources, secretSources, faults, warnings }: Config
 
 /** Each setting's value as the settings file would write it. */
 function effectiveValues(config: Config): Readonly<Record<SettingName, unknown>> {
-  const { database, metricsAddress: metrics, tokens, sessions, mail, brand, vpn } = config;
+  const { database, metricsAddress: metrics, rateLimit, tokens, sessions, registration } = config;
+  const { mail, brand, permissions, vpn } = config;
   return {
     environment: config.environment,
     issuer: config.issuer,
@@ -92,6 +93,10 @@ function effectiveValues(config: Config): Readonly<Record<SettingName, unknown>>
     metricsAddress: metrics === null ? 'off' : `${bracket(metrics.host)}:${metrics.port}`,
     logLevel: config.logLevel,
     rateLimits: config.rateLimits ? 'on' : 'off',
+    userRateLimit: rateLimit.userPerHour,
+    adminRateLimit: rateLimit.adminPerHour,
+    ipRateLimit: rateLimit.ipPerHour,
+    authorizeRateLimit: rateLimit.authorizePerHour,
     debug: config.debug,
     keysFolder: config.keysFolder,
     varFolder: config.varFolder,
@@ -100,12 +105,21 @@ function effectiveValues(config: Config): Readonly<Record<SettingName, unknown>>
     refreshTokenAbsoluteSeconds: tokens.refreshTokenAbsoluteSeconds,
     refreshRetryWindowSeconds: tokens.refreshRetryWindowSeconds,
     jwksMaxAgeSeconds: tokens.jwksMaxAgeSeconds,
+    apiAccessTokenMinutes: config.api.accessTokenSeconds / 60,
+    apiRefreshTokenDays: config.api.refreshTokenSeconds / 86_400,
     sessionIdleSeconds: sessions.idleSeconds,
     sessionRememberedSeconds: sessions.rememberedSeconds,
-    registration: config.registration ? 'on' : 'off',
+    registration: registration.isEnabled ? 'on' : 'off',
+    concealsRegistration: registration.conceals ? 'on' : 'off',
     mailFrom: mail.from,
     brandName: brand.name,
     brandAccent: brand.accent,
+    brandLogo: brand.logo?.path ?? 'none',
+    adminPermissions: permissions.admin,
+    userPermissions: permissions.user,
+    developerPermissions: permissions.developer,
+    guestPermissions: permissions.guest,
+    servicePermissions: permissions.service_account,
     vpnAudience: vpn.audience,
     vpnTokenLifetimeSeconds: vpn.tokenLifetimeSeconds,
     vpnRateLimit: vpn.exchangesPerMinute,

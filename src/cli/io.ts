@@ -58,7 +58,7 @@ export function processIo(): Io {
 const lostAnswer = (error: Error): string =>
   `Standard output cannot be written (${error.message}), so the answer is lost. What the command did stays done. ` +
   'A secret that it made cannot be shown again: make a new one by `portcullis vpn-nodes rotate-secret ID`, ' +
-  'or for a client by `portcullis clients rotate-secret ID`.\n';
+  'for a client by `portcullis clients rotate-secret ID`, for an API key by `portcullis api-keys rotate ID`.\n';
 
 /** Answers with one JSON document. */
 export function printJson(io: Io, document: unknown): void {
@@ -66,7 +66,7 @@ export function printJson(io: Io, document: unknown): void {
 }
 
 /** Why a command failed, for programs: a code of `errors.ts`, or that of a fault before or behind them. */
-export type FailureCode = ErrorCode | 'invalid_configuration' | 'failed';
+export type FailureCode = ErrorCode | 'invalid_configuration' | 'wrong_usage' | 'failed';
 
 /**
  * Ends a command that was refused or failed, with a sentence that says what to do; with `--json` standard output

@@ -1,13 +1,14 @@
 /** The command line: every command, and how wrong usage is told (exit code 2). */
-import { readFileSync } from 'node:fs';
-
 import { Command, CommanderError } from 'commander';
 
+import { readVersion } from '../version.ts';
+import { registerApiKeyCommands } from './api-keys.ts';
 import { registerApplyCommand } from './apply.ts';
+import { registerAuditCommands } from './audit.ts';
 import { registerClientCommands } from './clients.ts';
 import { registerConfigCommands } from './config.ts';
-import { EXIT } from './io.ts';
-import type { Io } from './io.ts';
+import { EXIT, printJson } from './io.ts';
+import type { FailureCode, Io } from './io.ts';
 import { registerSecretsCommands } from './secrets.ts';
 import { registerServeCommand } from './serve.ts';
 import { registerUsersCommands } from './users.ts';
@@ -18,7 +19,7 @@ export async function runProgram(argv: readonly string[], processIo: Io): Promis
   const io: Io = { ...processIo, isJson: () => isJson };
   const program = new Command('portcullis')
     .description('A self-hosted OAuth 2 authorization server.')
-    .version(version(), '-V, --version', 'print the version')
+    .version(readVersion(), '-V, --version', 'print the version')
     .configureOutput({ writeOut: io.out, writeErr: io.err })
     .showHelpAfterError('(add --help to see what it takes)')
     .exitOverride()
@@ -29,6 +30,8 @@ export async function runProgram(argv: readonly string[], processIo: Io): Promis
   registerApplyCommand(program, io);
   registerClientCommands(program, io);
   registerUsersCommands(program, io);
+  registerApiKeyCommands(program, io);
+  registerAuditCommands(program, io);
   registerConfigCommands(program, io);
   registerSecretsCommands(program, io);
   for (const command of allCommands(program)) inheritSettings(command, program);
@@ -36,16 +39,23 @@ export async function runProgram(argv: readonly string[], processIo: Io): Promis
     await program.parseAsync(argv, { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode !== 0 && asksForJson(argv)) printJson(io, { error: toUsageError(error) });
     io.setExitCode(error.exitCode === 0 ? EXIT.done : EXIT.usage);
   }
 }
 
-/** As package.json says. */
-function version(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  const { version: found } = JSON.parse(text) as { version: string }; // npm does not install a package without one
-  return found;
-}
+/** A line that was refused has no options yet, but the words of it: after `--` they are no options. */
+const asksForJson = (argv: readonly string[]): boolean =>
+  argv.slice(0, argv.includes('--') ? argv.indexOf('--') : argv.length).includes('--json');
+
+/** Commander has written the sentence to standard error; where it wrote the help instead, there was no command. */
+const toUsageError = ({ code, message }: CommanderError): { code: FailureCode; message: string } => ({
+  code: 'wrong_usage',
+  message:
+    code === 'commander.help'
+      ? 'A command is missing: --help lists what there is.'
+      : message.replace(/^error: /, ''),
+});
 
 const allCommands = (command: Command): readonly Command[] =>
   command.commands.flatMap((child) => [child, ...allCommands(child)]);

@@ -2,10 +2,10 @@
 import type { Command } from 'commander';
 import { pino } from 'pino';
 
-import type { DemoNode } from '../administration.ts';
+import type { DemoNode } from '../composition/administration.ts';
 import { startServer } from '../app.ts';
 import type { PortcullisServer } from '../app.ts';
-import { loadConfig } from '../config.ts';
+import { loadConfig, storeNameOf } from '../config.ts';
 import type { Config } from '../config.ts';
 import { describeFault, describeFaults } from '../config/faults.ts';
 import { addConfigFlags, configFlags } from './config-flags.ts';
@@ -117,15 +117,19 @@ function stopOnSignals(server: PortcullisServer, end: () => Promise<void>): void
 }
 
 function greet(io: Io, config: Config, port: number, demo: DemoNode | null): void {
-  const { issuer, environment, database } = config;
-  const store = database.kind === 'sqlite' ? database.path : database.redactedUrl;
+  const { issuer, environment } = config;
   const next =
     demo !== null
       ? firstSteps(issuer, demo)
       : config.isProduction
         ? ''
         : 'To get a VPN node to try with: npm run -s portcullis -- vpn-nodes create my-node\n';
-  io.err(`Portcullis serves ${issuer} (${environment}, port ${port}, store ${store}).\n${next}`);
+  const pages = config.isProduction
+    ? ''
+    : `People have their account at ${issuer}/account; the JSON API is told at ${issuer}/docs.\n`;
+  io.err(
+    `Portcullis serves ${issuer} (${environment}, port ${port}, store ${storeNameOf(config)}).\n${pages}${next}`,
+  );
 }
 
 /** The three commands of a VPN node, to be pasted as they are. */

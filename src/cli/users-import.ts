@@ -5,7 +5,7 @@ import { resolve } from 'node:path';
 
 import type { Command } from 'commander';
 
-import type { Administration, ImportCounts, ImportLine, RefusedLine } from '../administration.ts';
+import type { Administration, ImportCounts, ImportLine, RefusedLine } from '../composition/administration.ts';
 import { administer } from './administer.ts';
 import { EXIT, fail, printJson, unreadable } from './io.ts';
 import type { Io } from './io.ts';

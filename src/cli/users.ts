@@ -2,8 +2,8 @@
 import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 
-import { SERVER_ROLES } from '../administration.ts';
-import type { Administration, UserView } from '../administration.ts';
+import { SERVER_ROLES } from '../composition/administration.ts';
+import type { Administration, UserFilter, UserView } from '../composition/administration.ts';
 import { AppError, isAppError } from '../errors.ts';
 import { addStoreCommand, administer } from './administer.ts';
 import { printJson } from './io.ts';
@@ -38,7 +38,16 @@ function registerReading(io: Io, add: Add): void {
   add('list', 'list all users, a page at a time', 'portcullis users list --limit 20')
     .option('--limit <number>', 'how many to list', wholeNumber(1, 200), PAGE)
     .option('--after <username>', 'list those that follow this one')
-    .action((options: { limit: number; after?: string; json?: true }, command: Command) =>
+    .option('--search <text>', 'those whose username or address begins so')
+    .addOption(new Option('--role <role>', 'those of this role').choices(SERVER_ROLES))
+    .addOption(
+      new Option('--status <status>', 'those that are so; locked: by too many wrong passwords').choices([
+        'active',
+        'disabled',
+        'locked',
+      ]),
+    )
+    .action((options: ListOptions, command: Command) =>
       administer(io, command, ({ users }) => list(io, users, options)),
     );
   add('show <user>', 'show one user', 'portcullis users show ada@example.com').action(
@@ -47,12 +56,20 @@ function registerReading(io: Io, add: Add): void {
   );
 }
 
+interface ListOptions extends Pick<UserFilter, 'role' | 'status'> {
+  readonly limit: number;
+  readonly after?: string;
+  readonly search?: string;
+  readonly json?: true;
+}
+
 async function list(
   io: Io,
   users: Users,
-  { limit, after, json }: { limit: number; after?: string; json?: true },
+  { limit, after, json, search: startsWith, role, status }: ListOptions,
 ): Promise<void> {
-  const page = await users.list({ limit, after });
+  const isFiltered = (startsWith ?? role ?? status) !== undefined;
+  const page = await users.list({ limit, after }, { startsWith, role, status });
   if (json === true) {
     printJson(io, page);
     return;
@@ -66,7 +83,9 @@ async function list(
   ]);
   io.out(
     rows.length === 0
-      ? 'There are none. Make the first one by: portcullis users create NAME --email ADDRESS --role admin\n'
+      ? isFiltered
+        ? 'There are none.\n'
+        : 'There are none. Make the first one by: portcullis users create NAME --email ADDRESS --role admin\n'
       : formatTable(['USERNAME', 'EMAIL', 'ROLE', 'STATUS', 'NAME'], rows),
   );
   if (page.next !== null) io.err(`More follow: add --after ${page.next}\n`);
@@ -105,19 +124,22 @@ const fieldsOf = ({ email, emailVerified, fullName, role, roles }: Options): Rec
 function registerCreate(io: Io, add: Add): void {
   const example = 'portcullis users create ada --email ada@example.com --role admin';
   addFields(
-    add('create <username>', 'make a user', `${example}\n\n${PASSWORD_HELP}`).requiredOption(
+    add('create <username>', 'make a user', `${example}\n\n${PASSWORD_HELP}`).option(
       '--email <address>',
-      'their address',
+      'their address (required, but for a service account)',
     ),
   )
     .option('--no-password', 'ask for no password: they set one by "forgot password"')
-    .action((username: string, options: Options, command: Command) =>
-      administer(io, command, async ({ users }) => {
-        const askPassword = options['password'] === false ? null : () => readPassword(io);
+    .action((username: string, options: Options, command: Command) => {
+      const isService = options['role'] === 'service_account';
+      if (!isService && options['email'] === undefined)
+        command.error("error: required option '--email <address>' not specified");
+      return administer(io, command, async ({ users }) => {
+        const askPassword = options['password'] === false || isService ? null : () => readPassword(io);
         const user = await byOption(users.create({ ...fieldsOf(options), username }, askPassword));
         tell(io, options, user, 'created');
-      }),
-    );
+      });
+    });
 }
 
 function registerUpdate(io: Io, add: Add): void {

@@ -19,8 +19,19 @@ const WORLD_READABLE = 0o004;
 const WORLD_WRITABLE = 0o002;
 
 /** The faults of settings that are fine in development only. A loopback issuer is allowed, with https. */
-export function settingFaults(config: Config, sources: Sources, env: Env): readonly ConfigFault[] {
+export function settingFaults(
+  config: Config,
+  sources: Sources,
+  env: Env,
+  hasMail: boolean,
+): readonly ConfigFault[] {
   const faults: ConfigFault[] = [];
+  if (config.registration.isEnabled && config.registration.conceals && !hasMail) {
+    const found = 'found on, but without SMTP_URL nobody gets the mail that registering then waits for';
+    const remedy = 'Set SMTP_URL, or set REGISTRATION_CONCEAL=off.';
+    const source = sources.concealsRegistration;
+    faults.push(settingFault('concealsRegistration', source, found, 'off where no mail is sent', remedy));
+  }
   if (config.issuer.startsWith('http:')) {
     const found = `found ${config.issuer}, where anybody on the way reads every token`;
     const remedy = `Set ISSUER=${config.issuer.replace('http:', 'https:')} and let a reverse proxy speak TLS for it.`;

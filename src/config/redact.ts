@@ -48,7 +48,7 @@ export function showScheme(value: unknown): string {
 /** Hides user info, also of a URL whose scheme is missing, and secrets of our own making. */
 function hide(text: string): string {
   const redacted = text.includes('://') ? redactUrl(text) : text.replace(/^.*@/s, `${HIDDEN}@`);
-  return redacted.replaceAll(/pcl_[a-z]+_[a-z]+_[\w-]*/g, `pcl_${HIDDEN}`);
+  return redacted.replaceAll(/pcl_[\w-]*/g, `pcl_${HIDDEN}`);
 }
 
 function cut(text: string): string {

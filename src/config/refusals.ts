@@ -32,12 +32,17 @@ export function settingFault(
 }
 
 function remedyFor(name: SettingName, source: Source): string {
-  const { path } = SETTINGS[name];
   const example = exampleOf(name);
   if (source.kind === 'flag') return `Give ${source.flag} ${example}, for example.`;
   if (source.kind === 'environment') return `Set ${source.name}=${example}, for example.`;
   if (source.kind === 'secret file') return `Write a value such as ${example} into the file.`;
-  return `Write \`${path.slice(path.lastIndexOf('.') + 1)}: ${example}\`, for example, or remove the line.`;
+  return `Write \`${lineFor(name)}\`, for example, or remove the line.`;
+}
+
+/** A line of the settings file that works, without the section it stands in. */
+export function lineFor(name: SettingName): string {
+  const { path } = SETTINGS[name];
+  return `${path.slice(path.lastIndexOf('.') + 1)}: ${exampleOf(name)}`;
 }
 
 function exampleOf(name: SettingName): string {

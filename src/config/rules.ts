@@ -4,6 +4,7 @@
  */
 import type { Config } from '../config.ts';
 import type { ConfigFault } from './faults.ts';
+import { permissionConflicts } from './permission-rules.ts';
 import { settingFault } from './refusals.ts';
 import type { Sources } from './resolve.ts';
 import type { Env } from './secret-sources.ts';
@@ -27,7 +28,7 @@ export function conflicts(config: Config, sources: Sources): readonly ConfigFaul
     const remedy = 'Choose another port, or set METRICS_ADDRESS=off.';
     faults.push(settingFault('metricsAddress', sources.metricsAddress, found, 'a port of its own', remedy));
   }
-  return [...faults, ...lifetimeConflicts(config, sources)];
+  return [...faults, ...lifetimeConflicts(config, sources), ...permissionConflicts(config, sources)];
 }
 
 /** An end that comes before the idle one would make the idle one mean nothing. */

@@ -80,3 +80,13 @@ function smtpFaults(given: GivenText | null): readonly ConfigFault[] {
     },
   ];
 }
+
+/** What production does without where it has no mail server. Development writes its mails to files. */
+export const NO_MAIL: ConfigFault = {
+  variable: 'SMTP_URL',
+  path: null,
+  source: { kind: 'missing' },
+  found: 'not set, so no mail is sent: nobody can confirm an address, reset a password or be warned',
+  expected: 'the address of a mail server',
+  remedy: 'Set SMTP_URL=smtps://USER:PASSWORD@mail.example.com, or SMTP_URL_FILE.',
+};

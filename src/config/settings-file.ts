@@ -7,6 +7,7 @@ import { LineCounter, isMap, isScalar, parseDocument } from 'yaml';
 import type { Document, ParsedNode, YAMLMap } from 'yaml';
 
 import type { ConfigFault } from './faults.ts';
+import { lineFor } from './refusals.ts';
 import { errorCode } from './secret-sources.ts';
 import { SETTINGS, SETTING_NAMES } from './settings.ts';
 import { nearest } from './spelling.ts';
@@ -109,7 +110,9 @@ function readSection(value: ParsedNode | null, path: string, line: number, readi
     return;
   }
   if (value === null || (isScalar(value) && value.value === null)) return; // its settings are all commented out
-  const remedy = `Indent the settings of ${path} below it.`;
+  const inside = SETTING_NAMES.find((name) => SETTINGS[name].path.startsWith(`${path}.`));
+  const example = inside === undefined ? '' : `, such as \`  ${lineFor(inside)}\``;
+  const remedy = `Indent the settings of ${path} below it${example}.`;
   reading.faults.push({
     ...fileFault(reading.file, line, 'something else', 'a mapping', remedy),
     variable: path,

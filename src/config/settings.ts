@@ -5,6 +5,7 @@
  */
 import * as z from 'zod';
 
+import { PERMISSIONS } from '../permissions.ts';
 import {
   accentColour,
   addressOrOff,
@@ -12,17 +13,21 @@ import {
   brandName,
   database,
   exactOrigins,
+  fileOrNone,
   folder,
   host,
   mailFrom,
   onOff,
   origin,
+  permissions,
   roles,
   wholeNumber,
 } from './values.ts';
 
 const DAY_SECONDS = 86_400;
 const YEAR_SECONDS = 365 * DAY_SECONDS;
+const MAX_RATE = 1_000_000;
+const PERMISSION_LIST = `a list of permissions: ${PERMISSIONS.join(', ')}`;
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
 interface Setting<Schema extends z.ZodType, Default> {
@@ -172,6 +177,44 @@ export const SETTINGS = {
     about: 'Rate limits: on or off; off in development only.',
     expected: 'on or off',
   }),
+  userRateLimit: setting({
+    path: 'rate_limit.user',
+    env: 'RATE_LIMIT_USER',
+    schema: wholeNumber(1, MAX_RATE),
+    fromText: asNumber,
+    default: 100,
+    about: 'Requests to the JSON API, and forms of their own pages, that one user may send in an hour, each.',
+    expected: `a whole number from 1 to ${MAX_RATE}`,
+  }),
+  adminRateLimit: setting({
+    path: 'rate_limit.admin',
+    env: 'RATE_LIMIT_ADMIN',
+    schema: wholeNumber(1, MAX_RATE),
+    fromText: asNumber,
+    default: 1_000,
+    about: 'The same for an administrator.',
+    expected: `a whole number from 1 to ${MAX_RATE}`,
+  }),
+  ipRateLimit: setting({
+    path: 'rate_limit.ip',
+    env: 'RATE_LIMIT_IP',
+    schema: wholeNumber(1, MAX_RATE),
+    fromText: asNumber,
+    default: 600,
+    about:
+      'Forms and API requests without a sign-in (sign-in, registration, links) that one network may send in an hour.',
+    expected: `a whole number from 1 to ${MAX_RATE}`,
+  }),
+  authorizeRateLimit: setting({
+    path: 'rate_limit.authorize',
+    env: 'RATE_LIMIT_AUTHORIZE',
+    schema: wholeNumber(1, MAX_RATE),
+    fromText: asNumber,
+    default: 3_000,
+    about:
+      'Requests of applications for a sign-in that one network, or one person who is signed in, may make in an hour.',
+    expected: `a whole number from 1 to ${MAX_RATE}`,
+  }),
   debug: setting({
     path: 'debug',
     env: 'DEBUG',
@@ -246,6 +289,24 @@ export const SETTINGS = {
       'Seconds that relying parties may keep the JWKS; a new key waits longer than this before it signs.',
     expected: seconds(30, DAY_SECONDS),
   }),
+  apiAccessTokenMinutes: setting({
+    path: 'api.access_token_lifetime',
+    env: 'JWT_ACCESS_TOKEN_LIFETIME',
+    schema: wholeNumber(1, 1_440),
+    fromText: asNumber,
+    default: 60,
+    about: 'Minutes that an access token of the JSON API lives.',
+    expected: 'a whole number of minutes from 1 to 1440',
+  }),
+  apiRefreshTokenDays: setting({
+    path: 'api.refresh_token_lifetime',
+    env: 'JWT_REFRESH_TOKEN_LIFETIME',
+    schema: wholeNumber(1, 365),
+    fromText: asNumber,
+    default: 30,
+    about: 'Days after which a refresh token of the JSON API that nobody used ends; 1 without remember_me.',
+    expected: 'a whole number of days from 1 to 365',
+  }),
   sessionIdleSeconds: setting({
     path: 'sessions.idle',
     env: 'SESSION_IDLE',
@@ -265,12 +326,21 @@ export const SETTINGS = {
     expected: seconds(60, YEAR_SECONDS),
   }),
   registration: setting({
-    path: 'registration',
+    path: 'registration.enabled',
     env: 'REGISTRATION',
     schema: onOff,
     fromText: asSwitch,
     default: 'on',
     about: 'Whether people may make accounts for themselves: on or off.',
+    expected: 'on or off',
+  }),
+  concealsRegistration: setting({
+    path: 'registration.conceal',
+    env: 'REGISTRATION_CONCEAL',
+    schema: onOff,
+    fromText: asSwitch,
+    default: 'off',
+    about: 'Whether a taken name or address is told by mail alone, so that nobody learns who has an account.',
     expected: 'on or off',
   }),
   mailFrom: setting({
@@ -303,6 +373,67 @@ export const SETTINGS = {
     expected: 'a colour #rrggbb with a contrast of at least 4.5:1 to white (the darker the safer)',
     // In quotes, since YAML reads # as the start of a comment.
     example: '"#2f5fd0"',
+  }),
+  brandLogo: setting({
+    path: 'brand.logo',
+    env: 'BRAND_LOGO',
+    schema: fileOrNone,
+    fromText: asIs,
+    default: 'none',
+    about: 'An SVG or PNG file of at most 64 KiB that pages show in the place of our mark, or none.',
+    expected: 'the path of an SVG or PNG file, or none',
+    example: 'config/logo.svg',
+  }),
+  adminPermissions: setting({
+    path: 'permissions.admin',
+    env: null,
+    schema: permissions,
+    fromText: asList,
+    default: null,
+    about:
+      'What administrators may do at the JSON API; unset: everything, and never less than all of admin:.',
+    expected: PERMISSION_LIST,
+    example: `[${PERMISSIONS.join(', ')}]`,
+  }),
+  userPermissions: setting({
+    path: 'permissions.user',
+    env: null,
+    schema: permissions,
+    fromText: asList,
+    default: null,
+    about: 'The same for users; unset: everything with what is their own, so all but admin:.',
+    expected: PERMISSION_LIST,
+    example: '[profile:read, sessions:read]',
+  }),
+  developerPermissions: setting({
+    path: 'permissions.developer',
+    env: null,
+    schema: permissions,
+    fromText: asList,
+    default: null,
+    about: 'The same for developers; unset: as users by default.',
+    expected: PERMISSION_LIST,
+    example: '[profile:read, sessions:read]',
+  }),
+  guestPermissions: setting({
+    path: 'permissions.guest',
+    env: null,
+    schema: permissions,
+    fromText: asList,
+    default: ['profile:read', 'sessions:read', 'sessions:write'],
+    about: 'The same for guests, and for whoever’s stored role there is none of.',
+    expected: PERMISSION_LIST,
+    example: '[profile:read, sessions:read]',
+  }),
+  servicePermissions: setting({
+    path: 'permissions.service_account',
+    env: null,
+    schema: permissions,
+    fromText: asList,
+    default: ['profile:read'],
+    about: 'The same for service accounts.',
+    expected: PERMISSION_LIST,
+    example: '[profile:read, sessions:read]',
   }),
   vpnAudience: setting({
     path: 'vpn.audience',

@@ -7,17 +7,21 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import type { Config, ConfigInput } from '../config.ts';
+import { OWN_PERMISSIONS, PERMISSIONS } from '../permissions.ts';
+import type { PermissionTable } from '../permissions.ts';
 import type { ConfigFault } from './faults.ts';
+import { inspectLogo, logoFaults } from './logo.ts';
 import { explainProduction, fileFaults, settingFaults } from './production.ts';
 import { redactUrl, showValue } from './redact.ts';
 import { resolveSettings } from './resolve.ts';
 import type { Resolved, Sources } from './resolve.ts';
 import { conflicts, warnings } from './rules.ts';
 import type { Env } from './secret-sources.ts';
-import { missingSecretFaults, readSecrets, weakSecretFaults } from './secrets.ts';
+import { missingSecretFaults, NO_MAIL, readSecrets, weakSecretFaults } from './secrets.ts';
 import type { GivenSecrets } from './secrets.ts';
 import { readSettingsFile } from './settings-file.ts';
 import type { SettingsFile } from './settings-file.ts';
+import type { SettingValues } from './settings.ts';
 import { isLoopbackHost, mailFrom } from './values.ts';
 import type { Database } from './values.ts';
 
@@ -39,21 +43,28 @@ export function settle(input: ConfigInput): Settled {
   const resolved = resolveSettings(flags, env, cwd, file);
   const { given, faults: unreadable } = readSecrets(env, cwd);
   const database = absolute(resolved.values.databaseUrl, cwd);
-  const config = toConfig(resolved, database, cwd);
+  const { brandLogo } = resolved.values;
+  const logo = brandLogo === null ? null : inspectLogo(path.resolve(cwd, brandLogo));
+  const config = toConfig(resolved, database, logo !== null && 'type' in logo ? logo : null, cwd);
 
   const told = [...file.faults, ...resolved.faults, ...unreadable];
   // A variable that was refused has its default for now: what that breaks is no news.
   const isNews = ({ variable }: ConfigFault): boolean =>
     !told.some((fault) => fault.variable === variable || fault.variable === `${variable}_FILE`);
-  const found = [...conflicts(config, resolved.sources), ...productionFaults(config, resolved, given, env)];
+  const found = [
+    ...conflicts(config, resolved.sources),
+    ...logoFaults(logo, resolved.sources.brandLogo),
+    ...productionFaults(config, resolved, given, env),
+  ];
   const weak = config.isProduction ? [] : weakSecretFaults(given, 'development');
+  const silence = config.isProduction && given.SMTP_URL === null ? [NO_MAIL] : [];
   return {
     config,
     sources: resolved.sources,
     databaseUrl: database.kind === 'sqlite' ? `sqlite:${database.path}` : database.url,
     given,
     faults: [...told, ...found.filter(isNews)],
-    warnings: [...warnings(config, resolved.sources, env), ...weak].filter(isNews),
+    warnings: [...warnings(config, resolved.sources, env), ...weak, ...silence].filter(isNews),
   };
 }
 
@@ -76,7 +87,7 @@ function productionFaults(
     ...Object.values(given).flatMap((secret) => secret?.source ?? []),
   ];
   const faults = [
-    ...settingFaults(config, sources, env),
+    ...settingFaults(config, sources, env, given.SMTP_URL !== null),
     ...missingSecretFaults(given),
     ...weakSecretFaults(given, 'production'),
     ...fileFaults(config.keysFolder, secretSources),
@@ -84,7 +95,12 @@ function productionFaults(
   return values.environment === null ? explainProduction(faults, showValue(issuerText)) : faults;
 }
 
-function toConfig({ values, issuerText }: Resolved, database: Database, cwd: string): Config {
+function toConfig(
+  { values, issuerText }: Resolved,
+  database: Database,
+  logo: Config['brand']['logo'],
+  cwd: string,
+): Config {
   const issuer = values.issuer ?? `http://localhost:${values.port}`;
   const environment =
     values.environment ?? (isOnThisMachine(issuerText ?? issuer) ? 'development' : 'production');
@@ -103,6 +119,12 @@ function toConfig({ values, issuerText }: Resolved, database: Database, cwd: str
     metricsAddress: values.metricsAddress.address,
     logLevel: values.logLevel,
     rateLimits: values.rateLimits,
+    rateLimit: {
+      userPerHour: values.userRateLimit,
+      adminPerHour: values.adminRateLimit,
+      ipPerHour: values.ipRateLimit,
+      authorizePerHour: values.authorizeRateLimit,
+    },
     debug: values.debug,
     keysFolder: path.resolve(cwd, values.keysFolder),
     varFolder: path.resolve(cwd, values.varFolder),
@@ -113,13 +135,18 @@ function toConfig({ values, issuerText }: Resolved, database: Database, cwd: str
       refreshTokenAbsoluteSeconds: values.refreshTokenAbsoluteSeconds,
       refreshRetryWindowSeconds: values.refreshRetryWindowSeconds,
     },
+    api: {
+      accessTokenSeconds: values.apiAccessTokenMinutes * 60,
+      refreshTokenSeconds: values.apiRefreshTokenDays * 86_400,
+    },
     sessions: {
       idleSeconds: values.sessionIdleSeconds,
       rememberedSeconds: values.sessionRememberedSeconds,
     },
-    registration: values.registration,
+    registration: { isEnabled: values.registration, conceals: values.concealsRegistration },
     mail: { from: values.mailFrom ?? senderAt(issuer, values.brandName) },
-    brand: { name: values.brandName, accent: values.brandAccent },
+    brand: { name: values.brandName, accent: values.brandAccent, logo },
+    permissions: toPermissions(values),
     vpn: {
       audience: values.vpnAudience,
       tokenLifetimeSeconds: values.vpnTokenLifetimeSeconds,
@@ -128,6 +155,14 @@ function toConfig({ values, issuerText }: Resolved, database: Database, cwd: str
     },
   };
 }
+
+const toPermissions = (values: SettingValues): PermissionTable => ({
+  admin: values.adminPermissions ?? PERMISSIONS,
+  user: values.userPermissions ?? OWN_PERMISSIONS,
+  developer: values.developerPermissions ?? OWN_PERMISSIONS,
+  guest: values.guestPermissions,
+  service_account: values.servicePermissions,
+});
 
 function absolute(database: Database, cwd: string): Database {
   if (database.kind === 'mongodb') return database;

@@ -6,6 +6,7 @@ import { isIP } from 'node:net';
 import * as z from 'zod';
 
 import { LEAST_CONTRAST, WHITE, contrastOf } from '../colour.ts';
+import { PERMISSIONS } from '../permissions.ts';
 
 const MAX_PORT = 65_535;
 const MAX_TEXT = 2_048;
@@ -113,6 +114,8 @@ export const folder = z
   .min(1)
   .max(MAX_TEXT)
   .refine((text) => !hasControlCharacters(text));
+/** A path, or null for `none`. */
+export const fileOrNone = folder.transform((text) => (text === 'none' ? null : text));
 /** `local@host`, or `Name <local@host>`; nothing that could end the header or add a second sender. */
 export const mailFrom = z
   .string()
@@ -132,6 +135,15 @@ export const accentColour = z
   .regex(/^#[0-9a-f]{6}$/i)
   .transform((text) => text.toLowerCase())
   .refine((colour) => contrastOf(colour, WHITE) >= LEAST_CONTRAST);
+/** Names of permissions: which ones there are is told by `rules.ts`, by name. */
+export const permissions = z
+  .array(
+    z
+      .string()
+      .max(60)
+      .meta({ enum: [...PERMISSIONS] }),
+  )
+  .max(100);
 export const audience = z.string().regex(/^[\x21-\x7e]{1,255}$/);
 export const roles = z
   .record(z.string().regex(/^[a-z][a-z0-9_-]{0,31}$/), wholeNumber(1, 1_000))

@@ -60,8 +60,25 @@ describeOnBothStores('a refusal under --json', (store) => {
     expect(ran.out).not.toContain('hunter2');
   });
 
-  test('wrong usage stays a text on standard error, with exit code 2', async () => {
-    const ran = await portcullis(['clients', 'show', '--json'], { cwd: server().folder });
-    expect([ran.code, ran.out]).toEqual([2, '']);
+  test.each([
+    [/^missing required argument 'client_id'/, ['clients', 'show', '--json']],
+    [/^missing required argument/, ['clients', 'create', '--json']],
+    [/^unknown option '--nope'/, ['clients', 'list', '--json', '--nope']],
+    [/^unknown command 'nope'/, ['clients', 'nope', '--json']],
+    [/argument 'nope' is invalid/, ['audit', 'list', '--json', '--action', 'nope']],
+  ] as const)('wrong usage: %s', async (sentence, argv) => {
+    const ran = await portcullis(argv, { cwd: server().folder });
+    const message = expect.stringMatching(sentence);
+    expect([ran.code, documentOf(ran)]).toEqual([2, { error: { code: 'wrong_usage', message } }]);
+    expect(ran.err).not.toBe('');
+  });
+
+  test('wrong usage without --json is a text on standard error', async () => {
+    for (const argv of [
+      ['clients', 'show'],
+      ['clients', 'nope'],
+      ['clients', 'show', '--', 'a', '--json'],
+    ])
+      expect(await portcullis(argv, { cwd: server().folder })).toMatchObject({ code: 2, out: '' });
   });
 });

@@ -98,6 +98,24 @@ describe('what it prints', () => {
     }
   });
 
+  test('logs its start and its stop', async () => {
+    const server = await serving();
+    const { out } = await stop(server);
+    const lines = out.trim().split('\n');
+    expect(lines.map((line): unknown => JSON.parse(line))).toEqual([
+      expect.objectContaining({
+        event: 'server_started',
+        version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+        issuer: 'http://localhost:0',
+        port: server.port,
+        storeKind: 'sqlite',
+        store: join(server.folder, 'var/portcullis.db'),
+      }),
+      expect.objectContaining({ event: 'server_stopping' }),
+      expect.objectContaining({ event: 'server_stopped' }),
+    ]);
+  });
+
   test('warns on standard error of what may surprise, and goes on', async () => {
     const server = await serving({ NODE_ENV: 'development', ISSUER: 'https://auth.example.com' });
     expect(server.err()).toMatch(/^warning: NODE_ENV .*Set NODE_ENV=production/);
@@ -121,10 +139,12 @@ describe('how it ends', () => {
     const port = await findFreePort(); // nobody listens there
     const server = serve({
       PORT: '0',
-      DATABASE_URL: `mongodb://127.0.0.1:${port}/?serverSelectionTimeoutMS=50`,
+      DATABASE_URL: `mongodb://user:hunter2@127.0.0.1:${port}/?serverSelectionTimeoutMS=50`,
     });
     started.push(server);
     await server.printed('store_lost');
+    expect(server.out()).toContain(`"store":"mongodb://***@127.0.0.1:${port}`);
+    expect(server.out()).not.toContain('hunter2');
     expect((await stop(server)).code).toBe(0);
   });
 });
@@ -180,7 +200,37 @@ describe('what it refuses, within 5 s, with exit code 1', () => {
     expect(metrics.err).toMatch(
       /^Cannot serve metrics on .*: set METRICS_ADDRESS to a free address or to off\.\n$/,
     );
+    const next = createServer().listen(0, '127.0.0.1');
+    await once(next, 'listening');
+    const address = next.address() as AddressInfo; // as above
+    const second = await refused({
+      PORT: String(port),
+      METRICS_ADDRESS: `127.0.0.1:${address.port}`,
+    });
+    expect(second.err).toMatch(/^Cannot listen on /); // not of the metrics
+    next.close();
     other.close();
+  });
+
+  test.each([
+    [
+      'is a folder',
+      (path: string): void => {
+        mkdirSync(path);
+      },
+      /^The store .*store\.db is a folder: name a file/,
+    ],
+    [
+      'is no database',
+      (path: string) => writeFileSync(path, 'no database. '.repeat(100)),
+      /^The store .*store\.db is a file of another kind.*: name another file in DATABASE_URL/,
+    ],
+  ])('a store that %s', async (_name, make, sentence) => {
+    const cwd = makeFolder();
+    make(join(cwd, 'store.db'));
+    const { err } = await refused({ PORT: '0', DATABASE_URL: 'sqlite:store.db' }, cwd);
+    expect(err).toMatch(sentence);
+    expect(err.trim().split('\n')).toHaveLength(1);
   });
 
   test('a store in a folder whose parent is missing', async () => {

@@ -166,13 +166,13 @@ describeOnBothStores('users', (store) => {
       const subject = accountSubject((await stored(name)).id);
       const lockout = createLockout({ counters: installation().storage.counters, now });
       for (let i = 1; i <= MAX_FAILURES; i += 1) {
-        await lockout.admit(subject);
-        await lockout.failed(subject, i);
+        const admission = await lockout.admit(subject);
+        if (admission.ok) await lockout.failed(admission);
       }
       expect(await show(name)).toMatchObject({ disabled: false, locked_until: expect.stringMatching(/Z$/) });
       await cli('unlock', name);
       expect(await show(name)).toMatchObject({ locked_until: null });
-      expect(await lockout.admit(subject)).toEqual({ ok: true, attempt: 1 });
+      expect(await lockout.admit(subject)).toMatchObject({ ok: true, attempt: 1 });
     });
 
     test('reset-password sets it by the rules for everybody', async () => {

@@ -33,6 +33,7 @@ export const STRONG = {
 /** An environment that production starts with. */
 export const PRODUCTION = {
   ...STRONG,
+  SMTP_URL: 'smtps://mail.example.com',
   NODE_ENV: 'production',
   ISSUER: 'https://auth.example.com',
   TRUST_PROXY: '1',

@@ -220,9 +220,11 @@ describe('files of secrets in production', () => {
     const cwd = makeFolder();
     writeFile(cwd, 'db', 'sqlite:x.db', 0o644);
     writeFile(cwd, 'smtp', 'smtp://localhost', 0o644);
-    expect(faultsOf({ cwd, env: { ...PRODUCTION, DATABASE_URL_FILE: 'db', SMTP_URL_FILE: 'smtp' } })).toEqual(
-      [expect.stringMatching(/^DATABASE_URL_FILE /), expect.stringMatching(/^SMTP_URL_FILE /)],
-    );
+    const env = { ...PRODUCTION, DATABASE_URL_FILE: 'db', SMTP_URL: '', SMTP_URL_FILE: 'smtp' };
+    expect(faultsOf({ cwd, env })).toEqual([
+      expect.stringMatching(/^DATABASE_URL_FILE /),
+      expect.stringMatching(/^SMTP_URL_FILE /),
+    ]);
   });
 
   test('key files that others may read or change are refused, other files are not looked at', () => {
@@ -321,5 +323,25 @@ describe('the secrets of development', () => {
     expect(new Set(answers.map(({ stdout }) => stdout)).size).toBe(1);
     expect(answers[0].stdout).toContain('pcl_sk_dev_');
     expect(fs.readdirSync(path.join(cwd, 'var'))).toEqual(['development-secrets']);
+  });
+});
+
+describe('mail in production', () => {
+  test('is missed with a warning that says what does not work', () => {
+    const { SMTP_URL: _smtpUrl, ...env } = PRODUCTION;
+    expect(load({ env }).warnings).toEqual([
+      'SMTP_URL: not set, so no mail is sent: nobody can confirm an address, reset a password or be warned; ' +
+        'expected the address of a mail server. ' +
+        'Set SMTP_URL=smtps://USER:PASSWORD@mail.example.com, or SMTP_URL_FILE.',
+    ]);
+    expect(load({ env: STRONG }).warnings).toEqual([]);
+  });
+
+  test('is needed where registration conceals who has an account', () => {
+    const { SMTP_URL: _smtpUrl, ...env } = { ...PRODUCTION, REGISTRATION_CONCEAL: 'on' };
+    expect(faultsOf({ env })).toEqual([
+      expect.stringMatching(/^REGISTRATION_CONCEAL .*Set SMTP_URL, or set/),
+    ]);
+    expect(load({ env: PRODUCTION }).config.registration.isEnabled).toBe(true);
   });
 });

@@ -3,7 +3,7 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import type { CryptoKey, JWK } from 'jose';
 import { randomUUID } from 'node:crypto';
 
-import type { Administration } from '../../src/administration.ts';
+import type { Administration } from '../../src/composition/administration.ts';
 import type { TestServer } from './server.ts';
 
 export interface Credentials {
@@ -19,7 +19,9 @@ export async function apply(administration: Administration, document: object): P
 }
 
 /** A VPN node with a secret that the server made. */
-export async function createVpnNode({ administration }: TestServer): Promise<Credentials> {
+export async function createVpnNode({
+  administration,
+}: Pick<TestServer, 'administration'>): Promise<Credentials> {
   const id = `node-${randomUUID().slice(0, 8)}`;
   const secrets = await apply(administration, { vpn_nodes: [{ client_id: id }] });
   return { id, secret: secrets.get(id) ?? '' };
@@ -27,7 +29,7 @@ export async function createVpnNode({ administration }: TestServer): Promise<Cre
 
 /** A client of the given scope. */
 export async function createClient(
-  { administration }: TestServer,
+  { administration }: Pick<TestServer, 'administration'>,
   scope: string,
   fields: object = {},
 ): Promise<Credentials> {
@@ -56,7 +58,7 @@ export async function json(answer: Response): Promise<Record<string, unknown>> {
 
 /** An access token by client_credentials. */
 export async function getToken(
-  server: TestServer,
+  server: Pick<TestServer, 'request'>,
   credentials: Credentials,
   parameters: Readonly<Record<string, string>> = { scope: 'read' },
 ): Promise<string> {

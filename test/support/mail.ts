@@ -14,12 +14,17 @@ export interface ReadMail {
 
 const MAX_WAIT_MS = 5_000;
 
-/** The newest mail to an address whose subject holds `about`, once there is one. */
-export async function lastMail(server: TestServer, to: string, about: string): Promise<ReadMail> {
+/** The newest mail to an address whose subject holds `about`, once there is one; `after`: another one than that. */
+export async function lastMail(
+  server: TestServer,
+  to: string,
+  about: string,
+  after: ReadMail | null = null,
+): Promise<ReadMail> {
   const until = Date.now() + MAX_WAIT_MS;
   for (;;) {
     const found = readNewest(server, to, about);
-    if (found !== null) return found;
+    if (found !== null && found.text !== after?.text) return found;
     if (Date.now() > until) throw new Error(`no mail to ${to} about ${about}`);
     await sleep(20);
   }

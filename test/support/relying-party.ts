@@ -3,9 +3,10 @@ import { randomUUID } from 'node:crypto';
 
 import * as openid from 'openid-client';
 
-import type { Administration } from '../../src/administration.ts';
+import type { Administration } from '../../src/composition/administration.ts';
 import type { Account } from '../../src/storage/port.ts';
 import { apply, form } from './clients.ts';
+import { fetchAs } from './fetch-as.ts';
 import { answer } from './sign-in.ts';
 import type { Journey, Person, SignInServer } from './sign-in.ts';
 import type { UserAgent } from './user-agent.ts';
@@ -36,7 +37,7 @@ export async function createRelyingParty(
     execute: [overHttp],
     [openid.customFetch]: (url, init) => {
       const { pathname, search } = new URL(url);
-      return fetch(origin + pathname + search, init as RequestInit);
+      return fetchAs(server.issuer, origin + pathname + search, init as RequestInit);
     },
   });
   return { id, secret, config };

@@ -10,8 +10,8 @@ import { join } from 'node:path';
 
 import mongoose from 'mongoose';
 
-import { openAdministration } from '../../src/administration.ts';
-import type { Administration } from '../../src/administration.ts';
+import { openAdministration } from '../../src/composition/administration.ts';
+import type { Administration } from '../../src/composition/administration.ts';
 import { startServer } from '../../src/app.ts';
 import type { PortcullisServer, ServerOptions } from '../../src/app.ts';
 import { loadConfig } from '../../src/config.ts';
@@ -30,12 +30,16 @@ export interface TestServer {
   readonly administration: Administration;
   /** All log lines so far. */
   logs(): string;
+  /** Resolves with a log line that holds all of these texts, at once where there was one. */
+  logged(...texts: readonly string[]): Promise<string>;
   /** Moves the server's clock. */
   advance(seconds: number): void;
   /** `fetch` at a path of the server, under the issuer's host name. */
   request(path: string, init?: RequestInit): Promise<Response>;
   /** Another instance on the same store. */
   startInstance(overrides?: Partial<ServerOptions>): Promise<Instance>;
+  /** Stops what serves, so that all of it is written down; the store and its administration stay. */
+  stopInstances(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -52,12 +56,13 @@ export async function startTestServer(
 ): Promise<TestServer> {
   const folder = mkdtempSync(join(tmpdir(), 'portcullis-test-'));
   const { config, secrets } = testConfig(store, folder, env);
-  const lines: string[] = [];
+  const log = createLog();
   let offsetSeconds = 0;
   const base: ServerOptions = {
     config,
     secrets,
-    logDestination: { write: (line) => void lines.push(line) },
+    logDestination: log,
+    refusalMs: 0,
     now: () => Math.floor(Date.now() / 1000) + offsetSeconds,
     ...overrides,
   };
@@ -70,6 +75,9 @@ export async function startTestServer(
   };
   const { origin } = await startInstance();
   const administration = await openAdministration(config, secrets);
+  const stopInstances = async (): Promise<void> => {
+    await Promise.all(instances.splice(0).map((instance) => instance.stop()));
+  };
 
   return {
     origin,
@@ -78,17 +86,45 @@ export async function startTestServer(
     secrets,
     folder,
     administration,
-    logs: () => lines.join(''),
+    logs: log.all,
+    logged: log.find,
     advance: (seconds) => {
       offsetSeconds += seconds;
     },
     request: (path, init) => fetch(origin + path, init),
     startInstance,
+    stopInstances,
     stop: async () => {
-      await Promise.all(instances.map((instance) => instance.stop()));
+      await stopInstances();
       await administration.close();
       if (store === 'MongoDB') await dropDatabase(secrets.databaseUrl);
       rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Log lines that are kept, and who waits for one. */
+function createLog() {
+  const lines: string[] = [];
+  const waiting = new Set<(line: string) => void>();
+  return {
+    write: (line: string): void => {
+      lines.push(line);
+      for (const look of waiting) look(line);
+    },
+    all: () => lines.join(''),
+    find: async (...texts: readonly string[]): Promise<string> => {
+      const isMeant = (line: string): boolean => texts.every((text) => line.includes(text));
+      const known = lines.find(isMeant);
+      if (known !== undefined) return known;
+      return new Promise((resolve) => {
+        const look = (line: string): void => {
+          if (!isMeant(line)) return;
+          waiting.delete(look);
+          resolve(line);
+        };
+        waiting.add(look);
+      });
     },
   };
 }
@@ -130,8 +166,8 @@ function mongoDatabaseUrl(): string {
   return `${hosts}/portcullis_test_${randomUUID().slice(0, 8)}${options}`;
 }
 
-export /** Ends a test's database on MongoDB. */
-async function dropDatabase(url: string): Promise<void> {
+/** Ends a test's database on MongoDB. */
+export async function dropDatabase(url: string): Promise<void> {
   const connection = await mongoose.createConnection(url).asPromise();
   await connection.dropDatabase();
   await connection.destroy();

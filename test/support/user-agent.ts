@@ -1,4 +1,6 @@
 /** A browser without a screen: cookies with their paths and ends, and redirects that are followed one by one. */
+import { fetchAs } from './fetch-as.ts';
+
 const MAX_REDIRECTS = 20;
 
 interface Cookie {
@@ -15,8 +17,8 @@ export interface UserAgent {
   /** The Set-Cookie lines so far. */
   readonly written: readonly string[];
   cookie(name: string): string | undefined;
-  /** The same cookies at another instance. */
-  at(origin: string): UserAgent;
+  /** As it is now: what the other one does from here on is not seen. */
+  copy(): UserAgent;
 }
 
 /** A browser at a server that listens at `origin` and is known as `issuer`. */
@@ -26,10 +28,11 @@ export function createUserAgent(issuer: string, origin: string, jar = new Map<st
     const { pathname, search } = new URL(url, issuer);
     const cookies = [...jar.values()].filter(({ path }) => isUnder(pathname, path));
     const headers = new Headers(init.headers);
-    headers.set('Host', new URL(issuer).host);
+    // A browser says so of a form on the server's own pages.
+    if (init.method === 'POST') headers.set('Sec-Fetch-Site', 'same-origin');
     if (cookies.length > 0)
       headers.set('Cookie', cookies.map(({ name, value }) => `${name}=${value}`).join('; '));
-    const answer = await fetch(origin + pathname + search, { redirect: 'manual', ...init, headers });
+    const answer = await fetchAs(issuer, origin + pathname + search, { ...init, headers });
     for (const line of answer.headers.getSetCookie()) {
       written.push(line);
       store(jar, line);
@@ -41,7 +44,7 @@ export function createUserAgent(issuer: string, origin: string, jar = new Map<st
     send,
     written,
     cookie: (name) => [...jar.values()].find((cookie) => cookie.name === name)?.value,
-    at: (other) => createUserAgent(issuer, other, jar),
+    copy: () => createUserAgent(issuer, origin, new Map(jar)),
     open: async (url, init) => {
       let path = url;
       let answer = await send(url, init);

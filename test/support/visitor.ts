@@ -48,7 +48,7 @@ export function createVisitor(server: TestServer, origin = server.origin): Visit
     send: (page, fields, action) => {
       const form = findForm(page.html, action);
       const body = new URLSearchParams({ ...form.fields, ...fields }).toString();
-      return request(form.action, {
+      return request(form.action.replace(server.issuer, ''), {
         method: 'POST',
         headers: { 'content-type': 'application/x-www-form-urlencoded' },
         body,

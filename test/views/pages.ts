@@ -5,24 +5,57 @@ import type { AddressInfo } from 'node:net';
 
 import Koa from 'koa';
 
+import type { ErrorKind } from '../../src/http/error-page.ts';
 import { createViews } from '../../src/http/views.ts';
-import type { RenderOptions } from '../../src/http/views.ts';
+import type { Brand, RenderOptions } from '../../src/http/views.ts';
 import type { Locale } from '../../src/i18n/locale.ts';
 
 /** 21 November 2026, 06:15 UTC */
 export const NOW = 1_795_241_700;
-export const BRAND = { name: 'Portcullis', accent: '#2f5fd0' };
+export const BRAND = { name: 'Portcullis', accent: '#2f5fd0', logo: null };
 
 const csrf = 'v7_RrQF0vYd3mS0aKJ1n1y5oUuQ2bq2m0Vb2B8l0oP8';
 const action = '/interaction/4Zk1';
-const account = { username: 'alice', email: 'alice@example.com', fullName: 'Alice Adams', isEmailVerified: true };
+const account = { username: 'alice', email: 'alice@example.com', fullName: 'Alice Adams', isEmailVerified: true, contact: { phoneNumber: '+4930123456', address: '1 High Street\nLondon' } };
 const clientName = 'Invoices';
-const links = { forgotUrl: '/account/forgot', registerUrl: '/account/register', signInUrl: '/account/sign-in' };
+const links = { canMail: true, forgotUrl: '/account/forgot', registerUrl: '/account/register', signInUrl: '/account/sign-in' };
+const atService = ['reports:read', 'reports:write'].map((name) => ({
+  name,
+  text: 'scope.service',
+  values: { service: 'api.example.com' },
+}));
 const scopes = ['openid', 'profile', 'email', 'offline_access'].map((name) => ({ name, text: `scope.${name}` }));
 const engineForm = (id: string): string =>
   `<form id="${id}" method="post" action="/${id}"><input type="hidden" name="xsrf" value="4f"/></form>`;
 
+const docsFields = [
+  { name: 'username', type: 'string', isRequired: true, about: 'The username or the address.' },
+  { name: 'remember_me', type: 'boolean', isRequired: false, about: null },
+];
+const docsRequest = {
+  id: 'postAuthLogin',
+  method: 'POST',
+  path: '/api/v1/auth/login',
+  summary: 'Sign in',
+  about: 'Five wrong passwords in a row lock the account.',
+  needsToken: true,
+  takesKey: true,
+  parameters: [],
+  body: docsFields,
+  answers: [
+    { status: '200', about: 'Signed in.', fields: docsFields },
+    { status: '423', about: 'Locked for a while.', fields: [] },
+  ],
+};
+
 export type PageData = Readonly<Record<string, unknown>>;
+
+/** The page for an error of a kind, see src/http/error-page.ts. */
+export function errorPage(kind: ErrorKind): { readonly view: string; readonly data: PageData } {
+  const description = 'redirect_uri is not one of those that the client registered.';
+  const requestId = 'b1590611-2337-4a1f-a170-e597dd2e721a';
+  return { view: 'error', data: { kind, minutes: 12, status: 400, error: 'invalid_request', description, requestId } };
+}
 
 /** Shown name → template and data. Each state of a page that looks different stands here. */
 export const PAGES: Readonly<Record<string, { readonly view: string; readonly data: PageData }>> = {
@@ -41,6 +74,7 @@ export const PAGES: Readonly<Record<string, { readonly view: string; readonly da
       csrf,
       values: { login: 'alice' },
       lockedUntil: NOW + 1_790,
+      canMail: true,
       forgotUrl: links.forgotUrl,
       notice: 'reset.doneTitle',
     },
@@ -67,8 +101,14 @@ export const PAGES: Readonly<Record<string, { readonly view: string; readonly da
     view: 'pages/consent',
     data: { clientName, clientHost: 'invoices.example.com', scopes: [], account, action, csrf },
   },
+  // A device was allowed: nothing sends the person anywhere.
+  'consent-device': {
+    view: 'pages/consent',
+    data: { clientName, clientHost: null, scopes: atService, account, action, csrf },
+  },
   'select-account': { view: 'pages/select-account', data: { account, clientName, action, csrf } },
-  forgot: { view: 'pages/forgot', data: { action, csrf, values: { email: '' }, signInUrl: links.signInUrl } },
+  forgot: { view: 'pages/forgot', data: { action, csrf, values: { email: '' }, ...links } },
+  'forgot-no-mail': { view: 'pages/forgot', data: { action, csrf, values: { email: '' }, ...links, canMail: false } },
   reset: {
     view: 'pages/reset',
     data: {
@@ -93,7 +133,9 @@ export const PAGES: Readonly<Record<string, { readonly view: string; readonly da
   expired: { view: 'pages/expired', data: { link: links.forgotUrl, linkText: 'forgot.submit' } },
   'expired-session': { view: 'pages/expired', data: { what: 'session' } },
   logout: { view: 'pages/logout', data: { form: engineForm('op.logoutForm'), clientName } },
-  'signed-out': { view: 'pages/signed-out', data: { signInUrl: links.signInUrl } },
+  'signed-out': { view: 'pages/signed-out', data: { accountUrl: '/account' } },
+  'signed-out-not': { view: 'pages/signed-out', data: { accountUrl: '/account', isSignedIn: true, clientName } },
+  'hand-on': { view: 'pages/hand-on', data: { form: engineForm('op.handOnForm'), clientName } },
   'device-code': { view: 'pages/device-code', data: { form: engineForm('op.deviceInputForm') } },
   'device-code-refused': {
     view: 'pages/device-code',
@@ -109,19 +151,13 @@ export const PAGES: Readonly<Record<string, { readonly view: string; readonly da
   },
   'device-done': { view: 'pages/device-done', data: { clientName: 'Television' } },
   'device-aborted': { view: 'pages/device-done', data: { clientName: 'Television', aborted: true } },
-  error: {
-    view: 'error',
-    data: {
-      status: 400,
-      error: 'invalid_request',
-      description: 'redirect_uri is not one of those that the client registered.',
-      requestId: 'b1590611-2337-4a1f-a170-e597dd2e721a',
-    },
-  },
-  'account-profile': { view: 'account/profile', data: { account, csrf } },
+  'error-application': errorPage('application'),
+  'error-tooMany': errorPage('tooMany'),
+  'account-profile': { view: 'account/profile', data: { account, csrf, canMail: true } },
+  'account-profile-no-mail': { view: 'account/profile', data: { account, csrf, canMail: false } },
   'account-profile-changed': {
     view: 'account/profile',
-    data: { account: { ...account, isEmailVerified: false }, csrf, notice: 'account.profile.emailSent' },
+    data: { account: { ...account, isEmailVerified: false }, csrf, canMail: true, notice: 'account.profile.emailSent' },
   },
   'account-password': {
     view: 'account/password',
@@ -160,6 +196,17 @@ export const PAGES: Readonly<Record<string, { readonly view: string; readonly da
   },
   'account-applications-none': { view: 'account/applications', data: { account, csrf, rows: [] } },
   'account-data': { view: 'account/data', data: { account, csrf } },
+  docs: {
+    view: 'pages/docs',
+    data: {
+      page: {
+        title: 'Portcullis API',
+        about: 'Every refusal is a Problem.',
+        server: 'auth.example.com',
+        subjects: [{ name: 'Sign-in', requests: [docsRequest] }, { name: 'Profile', requests: [] }],
+      },
+    },
+  },
 };
 
 export interface PageServer {
@@ -170,7 +217,7 @@ export interface PageServer {
 /** Serves each page at `/NAME`, in the language of `?ui_locales`; `pages` may have more than the above. */
 export async function servePages(
   pages: Readonly<Record<string, { readonly view: string; readonly data: PageData; readonly options?: RenderOptions }>> = PAGES,
-  brand = BRAND,
+  brand: Brand = BRAND,
 ): Promise<PageServer> {
   const app = new Koa();
   const renderPage = createViews({ brand, now: () => NOW });

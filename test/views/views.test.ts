@@ -9,7 +9,7 @@ import fc from 'fast-check';
 import { contrastOf, lightenFor } from '../../src/colour.ts';
 import { chooseLocale, createTranslator } from '../../src/i18n/locale.ts';
 import { describeTime } from '../../src/i18n/time.ts';
-import { LANGUAGES, NOW, PAGES, servePages } from './pages.ts';
+import { errorPage, LANGUAGES, NOW, PAGES, servePages } from './pages.ts';
 import type { PageServer } from './pages.ts';
 
 const VIEWS = join(import.meta.dirname, '../../views');
@@ -28,9 +28,9 @@ const textsOf = (locale: string): ReadonlyMap<string, string> => {
   return new Map(flatten(JSON.parse(readFileSync(join(VIEWS, `texts/${locale}.json`), 'utf8')) as Texts, ''));
 };
 
-/** The data with every text in it turned into an attack, but the engine's own HTML. */
+/** The data with every text in it turned into an attack, but the engine's own HTML, and what names a text of ours. */
 const poison = (value: unknown, key = ''): unknown => {
-  if (typeof value === 'string') return key === 'form' ? value : value + ATTACK;
+  if (typeof value === 'string') return key === 'form' || key === 'kind' ? value : value + ATTACK;
   if (Array.isArray(value)) return value.map((item) => poison(item));
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, poison(inner, name)]));
@@ -57,9 +57,10 @@ describe('each page', () => {
       ],
     },
   };
+  const sent = { view: 'pages/hand-on', data: PAGES['hand-on']?.data ?? {}, options: { sendsItself: true } };
   let server: PageServer;
   beforeAll(async () => {
-    server = await servePages({ ...PAGES, ...poisoned, away });
+    server = await servePages({ ...PAGES, ...poisoned, away, sent });
   });
   afterAll(() => server.stop());
 
@@ -119,6 +120,36 @@ describe('each page', () => {
     expect(html).toContain('<html lang="de">');
   });
 
+  test('runs one script, on the page that sends itself', async () => {
+    const { answer, html } = await get('sent');
+    const [, script = ''] = /<script>(.*?)<\/script>/s.exec(html) ?? [];
+    expect(script).toBe('document.forms[0].submit()');
+    const hash = createHash('sha256').update(script).digest('base64');
+    expect(answer.headers.get('content-security-policy')).toContain(`; script-src 'sha256-${hash}'; `);
+  });
+
+  test.each(['notFound', 'over', 'application', 'form', 'tooMany', 'busy', 'fault'] as const)(
+    'tells what to do about an error of the kind %s, in both languages',
+    async (kind) => {
+      const errors = await servePages({ error: errorPage(kind) });
+      for (const locale of LANGUAGES) {
+        const html = await (await fetch(`${errors.url}/error?ui_locales=${locale}`)).text();
+        expect(html).toContain(`<html lang="${locale}">`);
+        expect(html).toMatch(/<h1>[^<]{8,}<\/h1>\s*<p>[^<]{40,}<\/p>/);
+      }
+      await errors.stop();
+    },
+  );
+
+  test('shows the logo of the brand in the place of our mark', async () => {
+    const branded = await servePages(PAGES, { name: 'Example', accent: '#1d6b3f', logo: {} });
+    const html = await (await fetch(`${branded.url}/sign-in`)).text();
+    await branded.stop();
+    expect(html).toContain('<img class="logo" src="/brand/logo" alt="">Example');
+    expect(html).toContain('<link rel="icon" href="/brand/logo">');
+    expect(html).not.toContain('<svg');
+  });
+
   test('tells an error at its field, in the summary and in the title', async () => {
     const { html } = await get('register-refused');
     expect(html).toContain('<title>Error: Create an account · Portcullis</title>');
@@ -126,6 +157,15 @@ describe('each page', () => {
     expect(html).toMatch(/<input id="email" [^>]*value="alice@"[^>]*aria-invalid="true" aria-describedby="email-error"/);
     expect(html).toMatch(/<input id="username" [^>]* autofocus [^>]*aria-describedby="username-hint username-error"/);
     expect(html.match(/ autofocus/g)).toHaveLength(1);
+  });
+
+  test('tells two scopes of one service apart, and where one goes only where one goes somewhere', async () => {
+    const { html } = await get('consent-device');
+    const item = (scope: string): string => `far as this scope goes:</span> <code>${scope}</code>`;
+    expect(html).toContain(item('reports:read'));
+    expect(html).toContain(item('reports:write'));
+    expect(html).not.toContain('You go on to');
+    expect((await get('consent')).html).toContain('You go on to invoices.example.com.');
   });
 
   test('never sends a password back', async () => {

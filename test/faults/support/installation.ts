@@ -9,8 +9,8 @@ import { join } from 'node:path';
 import { generateKeyPair, exportJWK } from 'jose';
 import type { CryptoKey } from 'jose';
 
-import { openAdministration } from '../../../src/administration.ts';
-import type { Administration } from '../../../src/administration.ts';
+import { openAdministration } from '../../../src/composition/administration.ts';
+import type { Administration } from '../../../src/composition/administration.ts';
 import { loadConfig } from '../../../src/config.ts';
 import { generateSecrets } from '../../../src/config/secret-format.ts';
 

@@ -2,7 +2,7 @@
  * A process that registers clients one after the other, as the command line does, and tells its parent of each once
  * it is saved: `fork('registrar.ts', [PREFIX])` with an installation's environment. It is there to be killed.
  */
-import { openAdministration } from '../../../src/administration.ts';
+import { openAdministration } from '../../../src/composition/administration.ts';
 import { loadConfig } from '../../../src/config.ts';
 
 /** What it tells its parent. */

@@ -1,0 +1,179 @@
+/**
+ * The composition root of administration: what the command line does to the store itself, with or without a
+ * running server. It knows the slices that an administrator changes; `app.ts` knows those that serve.
+ */
+import { randomUUID } from 'node:crypto';
+
+import type { AccountEvents } from '../accounts/events.ts';
+import { createLockedAccounts } from '../accounts/locked-accounts.ts';
+import { createLockout } from '../accounts/lockout.ts';
+import { createPasswordHasher } from '../accounts/passwords.ts';
+import { createApiKeyAdministration } from './administration-api-keys.ts';
+import type { ApiKeyAdministration } from './administration-api-keys.ts';
+import { applyFile } from './administration-apply.ts';
+import type { ApplyOutcome } from './administration-apply.ts';
+import { createClientAdministration } from './administration-clients.ts';
+import type { ClientAdministration } from './administration-clients.ts';
+import { createAssertServiceAccount } from './administration-service-accounts.ts';
+import { createUserAdministration } from './administration-users.ts';
+import type { UserAdministration, Users } from './administration-users.ts';
+import { createAudit } from '../audit/audit.ts';
+import type { Audit } from '../audit/audit.ts';
+import { SERVER } from '../audit/entry.ts';
+import { createClientRegistry } from '../clients/registry.ts';
+import type { ClientRegistry, SavedClient } from '../clients/registry.ts';
+import { recordClientChanges } from '../clients/recorded-registry.ts';
+import type { Config, Secrets } from '../config.ts';
+import { isAppError } from '../errors.ts';
+import { assertSealedBy } from '../keys/keystore.ts';
+import { createSealer } from '../keys/sealer.ts';
+import { createNameSide, reservedNames } from '../names.ts';
+import type { NameSide } from '../names.ts';
+import { clientGrantId } from '../oidc/adapter.ts';
+import { checkClient } from '../oidc/client-check.ts';
+import type { SessionLifetimes } from '../oidc/lifetimes.ts';
+import { createLogoutNotices } from '../oidc/logout-notices.ts';
+import { createSessions } from '../oidc/sessions.ts';
+import { createResourceServerRegistry } from '../resource-servers/registry.ts';
+import { openStorage } from '../storage/open.ts';
+import type { Storage } from '../storage/port.ts';
+
+const DEMO_NODE_ID = 'demo-node';
+// Nobody waits at the other end of a request, and an import makes many at once.
+const AUDIT_WAIT_MS = 30_000;
+
+export { SERVER_ROLES } from '../accounts/registration.ts';
+export type { OwnedKeyView } from './administration-api-keys.ts';
+export type { ImportCounts, ImportLine, RefusedLine, UserFilter, UserView } from './administration-users.ts';
+export { AUDIT_ACTIONS, AUDIT_ACTORS, AUDIT_KINDS } from '../audit/actions.ts';
+export type { Verification } from '../audit/verify.ts';
+export { toAuditView } from '../audit/view.ts';
+export type { AuditView } from '../audit/view.ts';
+export type { ApplyOutcome } from './administration-apply.ts';
+export type { AppliedItem } from '../apply/apply.ts';
+export type { AuditFilter } from '../storage/port.ts';
+
+export interface Administration extends ClientAdministration {
+  readonly users: UserAdministration;
+  readonly apiKeys: ApiKeyAdministration;
+  readonly audit: Pick<Audit, 'list' | 'verify'>;
+  /** Makes the store as the file says; with `dryRun` only tells what would change. */
+  apply(
+    text: string,
+    env: Readonly<Record<string, string | undefined>>,
+    dryRun: boolean,
+  ): Promise<ApplyOutcome>;
+  close(): Promise<void>;
+}
+
+/** Opens the store for administration. */
+export async function openAdministration(config: Config, secrets: Secrets): Promise<Administration> {
+  const storage = await openStorage(secrets.databaseUrl);
+  const now = (): number => Math.floor(Date.now() / 1000);
+  const sealer = createSealer(secrets.secretKey);
+  try {
+    assertSealedBy(await storage.signingKeys.read(), sealer); // nothing is sealed under another SECRET_KEY
+  } catch (error) {
+    await storage.close(); // its connections would keep the process alive
+    throw error;
+  }
+  const names = createNameSide(storage.names, 'service', reservedNames(config));
+  const audit = createAudit({
+    store: storage.audit,
+    secretKey: secrets.secretKey,
+    waitMs: AUDIT_WAIT_MS,
+    now,
+  });
+  const record = audit.as({ actor: 'cli', ip: null, requestId: randomUUID() });
+  const clients = recordClientChanges(createClients(storage, names, now), record);
+  const resourceServers = createResourceServerRegistry({
+    resourceServers: storage.resourceServers,
+    names,
+    seal: sealer.seal,
+    open: sealer.open,
+  });
+  const users = openUsers(config, storage, now);
+  const assertServiceAccount = createAssertServiceAccount(storage.accounts);
+
+  return {
+    users: users.as({ record, naming: 'login' }),
+    apiKeys: createApiKeyAdministration({ config, storage, record, now }),
+    ...createClientAdministration({ clients, assertServiceAccount, outbox: storage.outbox, now }),
+    audit,
+    apply: (...asked) =>
+      applyFile({ clients, assertServiceAccount, resourceServers, users, record }, ...asked),
+    close: async () => {
+      await audit.flush().finally(storage.close);
+    },
+  };
+}
+
+function openUsers(config: Config, storage: Storage, now: () => number): Users {
+  const { counters } = storage;
+  // A running server looks for notices every few seconds.
+  const notices = createLogoutNotices({ ...storage, onQueued: () => undefined, now });
+  const sessions = createSessions({ ...storage, notices, lifetimes: sessionLifetimesOf(config), now });
+  return createUserAdministration({
+    ...{ config, storage, now },
+    hasher: createPasswordHasher(),
+    locked: createLockedAccounts({ ...storage, lockout: createLockout({ counters, now }), now }),
+    revokeEverything: async (accountId) => {
+      await sessions.endAll(accountId, null);
+      await storage.apiKeys.deleteOfAccount(accountId);
+    },
+    events: UNHEARD,
+  });
+}
+
+const sessionLifetimesOf = ({ sessions, api }: Config): SessionLifetimes => ({
+  sessionIdleSeconds: sessions.idleSeconds,
+  sessionRememberedSeconds: sessions.rememberedSeconds,
+  apiRememberedSeconds: api.refreshTokenSeconds,
+});
+
+/** A command answers the one who typed it; the server's log is the server's. What was changed is in the audit log. */
+const UNHEARD: AccountEvents = {
+  signedIn: () => undefined,
+  signInRefused: () => undefined,
+  accountLocked: () => undefined,
+  accountRegistered: () => undefined,
+  passwordChanged: () => undefined,
+  emailChanged: () => undefined,
+  accountStatusChanged: () => undefined,
+  accountDeleted: () => undefined,
+};
+
+const createClients = (storage: Storage, names: NameSide, now: () => number): ClientRegistry =>
+  createClientRegistry({
+    clients: storage.clients,
+    names,
+    revokeTokens: (clientId) => storage.artifacts.revokeGrant(clientGrantId(clientId)),
+    check: checkClient,
+    now,
+  });
+
+export interface DemoNode {
+  readonly clientId: string;
+  readonly secret: string;
+}
+
+/** On a store without clients, makes one VPN node to try things with; null where there are clients. */
+export async function createDemoNode(
+  storage: Storage,
+  audit: Pick<Audit, 'as'>,
+  now: () => number,
+): Promise<DemoNode | null> {
+  try {
+    const { items } = await storage.clients.list({ limit: 1 });
+    if (items.length > 0) return null;
+    const clients = createClients(storage, createNameSide(storage.names, 'service', []), now);
+    const recorded = recordClientChanges(clients, audit.as(SERVER));
+    const plan = await recorded.planVpnNode({ client_id: DEMO_NODE_ID, name: 'Demo node' });
+    const { secret }: SavedClient = await plan.save();
+    return secret === null ? null : { clientId: DEMO_NODE_ID, secret };
+  } catch (error) {
+    // Another process that started with us was first, or the store went away: nothing to try with then.
+    if (isAppError(error, 'conflict') || isAppError(error, 'store_unavailable')) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,65 @@
+/** The jobs of one process beside its requests: they follow key changes, deliver logouts, delete what expired. */
+import { repeat } from '../background.ts';
+import type { Events } from '../events.ts';
+import type { Keystore } from '../keys/keystore.ts';
+import type { Ledger } from './ledger.ts';
+import type { Service } from './service.ts';
+
+// Contracts: a rotation is seen by each instance within seconds.
+const KEY_REFRESH_MS = 5_000;
+const SWEEP_IDLE_MS = 30_000;
+const SWEEP_BUSY_MS = 100;
+// What this instance queues goes out at once; this is for retries, and for what the command line queued.
+const LOGOUT_POLL_MS = 2_000;
+const FAILURE_PAUSE_MS = 1_000;
+
+export interface JobOptions {
+  readonly service: Service;
+  readonly keystore: Keystore;
+  readonly ledger: Pick<Ledger, 'run'>;
+  readonly events: Events;
+  readonly now: () => number;
+  readonly signal: AbortSignal;
+}
+
+/** Starts them; resolves once all have ended, after the signal. */
+export async function startJobs({
+  service,
+  keystore,
+  ledger,
+  events,
+  now,
+  signal,
+}: JobOptions): Promise<void> {
+  const onFailure = (error: unknown): number => {
+    events.storeLost({ cause: causeOf(error) });
+    return FAILURE_PAUSE_MS;
+  };
+  const refreshKeys = async (): Promise<number> => {
+    const ring = await keystore.load();
+    if (ring.fingerprint !== service.current().ring.fingerprint) {
+      service.useRing(ring);
+      events.keysChanged({ kids: ring.jwks.map(({ kid }) => kid ?? '') });
+    }
+    return KEY_REFRESH_MS;
+  };
+  const sweep = async (): Promise<number> =>
+    (await service.storage.deleteExpired(now())) > 0 ? SWEEP_BUSY_MS : SWEEP_IDLE_MS;
+  const deliverLogouts = async (): Promise<number> => {
+    await service.deliverLogouts(signal);
+    return LOGOUT_POLL_MS;
+  };
+
+  await Promise.all([
+    ledger.run(onFailure, signal),
+    repeat(refreshKeys, onFailure, signal),
+    repeat(sweep, onFailure, signal),
+    repeat(deliverLogouts, onFailure, signal, service.logoutBell),
+  ]);
+}
+
+/** The reason behind an error, in one line. */
+export const causeOf = (error: unknown): string => {
+  if (!Error.isError(error)) return 'unknown';
+  return Error.isError(error.cause) ? error.cause.message : error.message;
+};

@@ -104,7 +104,7 @@ describeOnBothStores('the JSON API', (store) => {
       ['a key twice, spelt in two ways', '{"a":{"b":1,"\\u0062":2}}', 'has the key "b" twice'],
       ['__proto__', '{"username":"a","password":"b","__proto__":{"admin":true}}', 'the key "__proto__"'],
       ['constructor, deep inside', '{"a":[{"constructor":{}}]}', 'the key "constructor"'],
-      ['a list', '[]', 'expected object'],
+      ['a list', '[]', 'expected a mapping of fields, found a list'],
     ])('refuse %s', async (_name, text, detail) => {
       const answer = await login(text === undefined ? {} : { text });
       expect(refusalOf(answer)).toEqual([400, expect.stringContaining(detail)]);

@@ -1,4 +1,7 @@
-/** The storage contract on MongoDB: the replica set of the run, a database of its own for each store. */
+/**
+ * The storage contract on MongoDB, a database of its own for each store: in CI on a replica set of three, and
+ * otherwise on that of the run.
+ */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import mongoose from 'mongoose';
 import { randomUUID } from 'node:crypto';
@@ -6,11 +9,14 @@ import { randomUUID } from 'node:crypto';
 import { untilAvailable } from '../../src/background.ts';
 import { openMongoStorage } from '../../src/storage/mongo/storage.ts';
 import type { Storage } from '../../src/storage/port.ts';
+import { startReplicaSet } from '../support/mongod.ts';
 import { storageContract } from './contract.ts';
 import { RACE_TIMEOUT_MS, raceEntries, raceInTwoProcesses, startRaceWorker } from './rounds.ts';
 import type { RaceWorker } from './rounds.ts';
 
-const uri = process.env['PORTCULLIS_TEST_MONGODB_URI'];
+const given = process.env['MONGODB_TEST_URI'] ?? '';
+const ownSet = process.env['CI'] === undefined || given !== '' ? null : (await startReplicaSet(3)).mongo;
+const uri = ownSet?.uri ?? process.env['PORTCULLIS_TEST_MONGODB_URI'];
 
 if (uri === undefined) {
   const name = 'MongoDB keeps the storage contract (skipped: PORTCULLIS_TEST_MONGODB_URI is not set)';
@@ -29,6 +35,7 @@ if (uri === undefined) {
     const connection = await mongoose.createConnection(uri).asPromise();
     for (const name of databaseNames) await connection.useDb(name).dropDatabase();
     await connection.destroy();
+    await ownSet?.stop();
   });
 
   /** As the server opens it: indexes on a busy set of three may take more than one attempt. */

@@ -1,4 +1,7 @@
-/** Before all tests: one MongoDB replica set for the whole run, or one line that says why there is none. */
+/**
+ * Before all tests: one MongoDB replica set for the whole run, or one line that says why there is none. It has one
+ * member, since three cost as much as all the tests; what needs three starts its own.
+ */
 import { startReplicaSet } from './mongod.ts';
 import type { TestMongo } from './mongod.ts';
 
@@ -14,7 +17,7 @@ export default async function setup(): Promise<void> {
     process.env[URI_VARIABLE] = given;
     return;
   }
-  const started = await startReplicaSet(process.env['CI'] === undefined ? 1 : 3);
+  const started = await startReplicaSet();
   if (started.mongo === null) {
     console.log(`MongoDB tests skipped: ${started.reason}`);
     return;

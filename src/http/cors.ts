@@ -8,6 +8,8 @@ import type { Context } from 'koa';
 import { isAppError } from '../errors.ts';
 
 const PREFLIGHT_MAX_AGE_SECONDS = '3600';
+// What authenticates a request here is in one of these, never in a cookie.
+const READ_HEADERS = 'Authorization, Content-Type, X-API-Key';
 const EXPOSED = 'WWW-Authenticate, Retry-After, RateLimit, RateLimit-Policy';
 
 /** Whose scripts may read a path's answers: nobody's, those of configured origins, or of clients' origins, too. */
@@ -75,7 +77,7 @@ export function createCors({ allowedOrigins, isClientOrigin }: CorsOptions): Cor
       await mark(ctx, readers);
       if (!ctx.response.get('Access-Control-Allow-Origin')) return;
       ctx.set('Access-Control-Allow-Methods', methods.join(', '));
-      ctx.set('Access-Control-Allow-Headers', 'Authorization, Content-Type');
+      ctx.set('Access-Control-Allow-Headers', READ_HEADERS);
       ctx.set('Access-Control-Max-Age', PREFLIGHT_MAX_AGE_SECONDS);
     },
   };

@@ -175,6 +175,7 @@ describeOnBothStores('the JSON API', (store) => {
         expect(asked.status).toBe(204);
         expect(asked.headers.get('access-control-allow-origin')).toBe(origin);
         expect(asked.headers.get('access-control-allow-methods')).toContain('POST');
+        expect(asked.headers.get('access-control-allow-headers')).toContain('X-API-Key');
         const answer = await login({ body: {}, headers: { origin } });
         expect(answer.headers.get('access-control-allow-origin')).toBe(origin);
         expect(answer.headers.get('access-control-allow-credentials')).toBeNull();

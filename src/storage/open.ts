@@ -1,5 +1,6 @@
 /** Opens the store that DATABASE_URL names. */
-import type { Storage } from './port.ts';
+import type { RestoreTarget, Storage } from './port.ts';
+import { openSqliteRestore } from './sqlite/restore.ts';
 import { openSqliteStorage } from './sqlite/storage.ts';
 
 const SQLITE = 'sqlite:';
@@ -13,4 +14,11 @@ export async function openStorage(databaseUrl: string): Promise<Storage> {
   // Loaded on demand: it is a third of the start-up time and of the memory of a server that does not use it.
   const { openMongoStorage } = await import('./mongo/storage.ts');
   return openMongoStorage({ uri: databaseUrl });
+}
+
+/** Opens the same store to be filled from a backup. Rejects as `openStorage`. */
+export async function openRestoreTarget(databaseUrl: string): Promise<RestoreTarget> {
+  if (databaseUrl.startsWith(SQLITE)) return openSqliteRestore({ path: databaseUrl.slice(SQLITE.length) });
+  const { openMongoRestore } = await import('./mongo/restore.ts');
+  return openMongoRestore({ uri: databaseUrl });
 }

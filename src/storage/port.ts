@@ -160,11 +160,32 @@ export interface ClientSecret {
   readonly expiresAt: number | null;
 }
 
+/** A public key that a client registered by itself. Null: does not expire. */
+export interface ClientKey {
+  /** Its thumbprint (RFC 7638). */
+  readonly kid: string;
+  readonly jwk: Readonly<Record<string, string>>;
+  readonly addedAt: number;
+  readonly expiresAt: number | null;
+}
+
+/** A code by which a client registers its first key; only its SHA-256 (base64url) is kept. */
+export interface Enrolment {
+  readonly hash: string;
+  readonly expiresAt: number;
+  /** The key that came by it, after which it is good for no other one; null: it was not used. */
+  readonly kid: string | null;
+}
+
 /** A registered client. `metadata` is RFC 7591's, without id, secret and scope; `version` is as an account's. */
 export interface Client {
   readonly clientId: string;
   readonly isVpnNode: boolean;
   readonly secrets: readonly ClientSecret[];
+  /** The newest first; absent where it registered none. */
+  readonly keys?: readonly ClientKey[];
+  /** Absent where nobody made a code. */
+  readonly enrolment?: Enrolment;
   readonly scopes: readonly string[];
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly createdAt: number;
@@ -213,8 +234,20 @@ export interface ResourceServerStore {
   put(resourceServer: ResourceServer): Promise<void>;
   find(identifier: string): Promise<ResourceServer | null>;
   findByAudience(audience: string): Promise<ResourceServer | null>;
+  /**
+   * Writes `next`, of the same identifier and audience, in the place of `current`; false when what is there is not
+   * exactly that any more.
+   */
+  replace(current: ResourceServer, next: ResourceServer): Promise<boolean>;
   delete(identifier: string): Promise<boolean>;
   list(page: PageRequest): Promise<Page<ResourceServer>>;
+}
+
+/** Secrets that an installation made for itself, by name, each encrypted under SECRET_KEY and bound to its name. */
+export interface SealedSecretStore {
+  find(name: string): Promise<string | null>;
+  /** Writes it where what is there is still `current` (null: nothing). True for one caller. */
+  replace(name: string, current: string | null, sealed: string): Promise<boolean>;
 }
 
 /**
@@ -235,21 +268,24 @@ export interface SealedKey {
   readonly kid: string;
   readonly alg: string;
   readonly sealedJwk: string;
+  /** It is published from here on. */
   readonly createdAt: number;
-  /** It is published from `createdAt` and signs from here on. */
-  readonly signsFrom: number;
+  /** It signs from here on, until a later one does; null: it waits for its turn. */
+  readonly signsFrom: number | null;
 }
 
 export interface KeySet {
   readonly version: number;
   readonly keys: readonly SealedKey[];
+  /** The kids of keys that were in the set: none comes back. */
+  readonly retired: readonly string[];
 }
 
 export interface SigningKeyStore {
   /** Null on a new store. */
   read(): Promise<KeySet | null>;
   /** Replaces the whole set where its version is still `expectedVersion` (0: none yet). True for one caller. */
-  write(expectedVersion: number, keys: readonly SealedKey[]): Promise<boolean>;
+  write(expectedVersion: number, next: Omit<KeySet, 'version'>): Promise<boolean>;
 }
 
 export interface CounterStore {
@@ -339,6 +375,82 @@ export interface ApiKeyStore {
   count(): Promise<number>;
 }
 
+/** An API consumer, whose tokens tell a gateway what it may do. */
+export interface Customer {
+  /** As it was written; it is found in any case. */
+  readonly username: string;
+  readonly customerType: string;
+  readonly email: string | null;
+  readonly company: string | null;
+  readonly subscriptionTier: string | null;
+  /** The operator's own: what of it is in a token, `sdk/customers/` says. */
+  readonly metadata: Readonly<Record<string, unknown>>;
+  /** The username of the account that it is tied to. */
+  readonly account: string | null;
+  /** The client that it is tied to. */
+  readonly clientId: string | null;
+  /** Names its tokens that are good: another value ends all that were issued before. */
+  readonly series: string;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  /** 1 when created, one more at each replacement. */
+  readonly version: number;
+}
+
+export interface CustomerStore {
+  /**
+   * Rejects with AppError('conflict') when the username is taken, in whatever case, or when another customer is tied to
+   * the account or the client: `errors` has `username`, `account` or `client`.
+   */
+  create(customer: Customer): Promise<void>;
+  find(username: string): Promise<Customer | null>;
+  findByAccount(account: string): Promise<Customer | null>;
+  findByClient(clientId: string): Promise<Customer | null>;
+  /** Replaces the record of version `customer.version - 1`; false when it changed meanwhile or is gone. Rejects as `create`. */
+  replace(customer: Customer): Promise<boolean>;
+  delete(username: string): Promise<boolean>;
+  /** In the order of the usernames in lower case, which the cursor is one of. */
+  list(page: PageRequest, filter?: CustomerFilter): Promise<Page<Customer>>;
+}
+
+export interface CustomerFilter {
+  readonly customerType?: string | undefined;
+  /** The start of the username, in any case; taken literally. */
+  readonly startsWith?: string | undefined;
+}
+
+/** What of VPN JWTs ended before its time: one of them, all of a person, or all that a node asked for. */
+export type RevocationKind = 'token' | 'person' | 'node';
+
+export interface Revocation {
+  readonly kind: RevocationKind;
+  /** The `jti`, the username, or the client id. */
+  readonly subject: string;
+  /** What was issued before this instant ended; of one token, that of its expiry. */
+  readonly issuedBefore: number;
+  /** From then on all that it names has expired by itself. */
+  readonly expiresAt: number;
+}
+
+export interface StoredRevocation extends Revocation {
+  /** Its place in the order of all; at least the time of its writing in milliseconds. */
+  readonly cursor: number;
+}
+
+export interface RevocationStore {
+  /**
+   * Adds it behind all that there are, whoever else adds, and gives its cursor: whoever has read up to any cursor has
+   * missed nothing before it. A cursor is never given twice, also where all that was there has been deleted, or a
+   * backup of an earlier time took the place of the store. An earlier one of the same kind and subject goes, where this
+   * one says all that it says.
+   */
+  append(revocation: Revocation, now: number): Promise<number>;
+  /** Those behind the cursor that have not expired, at most `limit`, in their order; 0 reads from the beginning. */
+  list(after: number, limit: number, now: number): Promise<readonly StoredRevocation[]>;
+  /** The one that names most: of the latest `issuedBefore`. */
+  find(kind: RevocationKind, subject: string, now: number): Promise<Revocation | null>;
+}
+
 /** An entry of the audit log: who did what to whom. It holds the digest of the one before it: none can be taken out. */
 export interface AuditRecord {
   /** 1, 2, 3, … without a gap. */
@@ -410,15 +522,93 @@ export interface Storage {
   readonly resourceServers: ResourceServerStore;
   readonly names: NameStore;
   readonly signingKeys: SigningKeyStore;
+  readonly sealedSecrets: SealedSecretStore;
   readonly counters: CounterStore;
   readonly outbox: OutboxStore;
   readonly apiKeys: ApiKeyStore;
+  readonly customers: CustomerStore;
+  readonly revocations: RevocationStore;
   readonly audit: AuditStore;
   readonly statistics: StatisticsStore;
   /** Resolves when the store answers; rejects with AppError('store_unavailable') otherwise. */
   ping(): Promise<void>;
   /** Housekeeping: deletes at most a bounded batch of expired records; tells how many. */
   deleteExpired(now: number): Promise<number>;
+  /**
+   * All that every store holds at one moment, that of the first batch, in the order of STORE_NAMES; audit records in
+   * the order of their numbers, revocations the latest first. What is expired may be among it. It holds a few hundred records at a time, keeps
+   * nobody from writing meanwhile, and may be left before its end.
+   */
+  snapshot(): AsyncIterable<readonly StoredRecord[]>;
   /** Finishes what waits, then lets go of the engine. */
   close(): Promise<void>;
 }
+
+/** Every store, those first whose records others refer to. */
+export const STORE_NAMES = [
+  ...['signingKeys', 'sealedSecrets', 'names', 'accounts', 'clients', 'resourceServers'],
+  ...['customers', 'apiKeys', 'oneTimeTokens', 'outbox', 'artifacts', 'counters', 'revocations'],
+  ...['statistics', 'audit'],
+] as const satisfies readonly StoreName[];
+
+export type StoreName = {
+  [Name in keyof Storage]: Storage[Name] extends (...args: never) => unknown ? never : Name;
+}[keyof Storage];
+
+/** What each store holds, in full: whoever has these records can make another store of the same content. */
+export interface StoreRecords {
+  /** There is one, or none. */
+  readonly signingKeys: KeySet;
+  readonly sealedSecrets: { readonly name: string; readonly sealed: string };
+  readonly names: { readonly name: string; readonly kind: NameKind };
+  readonly accounts: Account;
+  readonly clients: Client;
+  readonly resourceServers: ResourceServer;
+  readonly apiKeys: ApiKey;
+  readonly customers: Customer;
+  readonly oneTimeTokens: OneTimeToken;
+  readonly outbox: OutboxMessage;
+  readonly artifacts: Artifact & Pick<StoredArtifact, 'consumedAt'>;
+  readonly counters: { readonly key: string; readonly count: number; readonly resetsAt: number };
+  readonly revocations: StoredRevocation;
+  readonly statistics: HourCount & { readonly expiresAt: number };
+  readonly audit: AuditRecord;
+}
+
+/** A record, and whose it is. */
+export type StoredRecord = {
+  readonly [Name in StoreName]: { readonly store: Name; readonly record: StoreRecords[Name] };
+}[StoreName];
+
+/**
+ * A store that is to be filled with the records of a snapshot. From `begin` to `finish` it bears a mark, and nothing
+ * else opens it: where a restore was cut, half a store is never taken for a whole one.
+ */
+export interface RestoreTarget {
+  /**
+   * Takes the store, and deletes what a restore left in it that was cut; 'anew' where it did. Rejects with
+   * AppError('conflict') where the store holds anything else.
+   */
+  begin(now: number): Promise<'empty' | 'anew'>;
+  /** Adds the records as they are. Rejects with AppError('conflict') where another restore took the store since. */
+  write(records: readonly StoredRecord[]): Promise<void>;
+  /** What it holds now, as `Storage.snapshot`. */
+  snapshot(): AsyncIterable<readonly StoredRecord[]>;
+  /** It is whole: takes the mark away. Rejects as `write`. */
+  finish(): Promise<void>;
+  /** Lets go; before `finish` the mark stays. */
+  close(): Promise<void>;
+}
+
+/** What is said of a store that is being filled, or cannot be. */
+export const RESTORE_REFUSALS = {
+  unfinished:
+    'The store is only half restored: a restore into it is under way, or was cut. ' +
+    'Run portcullis restore with the backup once more, which begins anew.',
+  used:
+    'The store holds something already, and a restore needs an empty one: name a new file or database in ' +
+    'DATABASE_URL. Nothing was changed.',
+  taken: 'Another restore has taken the store since: this one ends here.',
+  written:
+    'Something else wrote to the store during the restore: stop whatever uses it, and restore once more.',
+} as const;

@@ -13,8 +13,12 @@ import { accountArtifactContract, artifactContract, grantContract } from './arti
 import { auditContract, statisticsContract } from './log-contract.ts';
 import { outboxContract } from './outbox-contract.ts';
 import { newApiKey, newAuditRecord, newClient, newMessage, newOneTimeToken } from './races.ts';
+import { customerContract } from './customer-contract.ts';
 import { readAll } from './read-all.ts';
+import { signingKeyContract } from './signing-key-contract.ts';
+import { revocationContract } from './revocation-contract.ts';
 import { RACE_TIMEOUT_MS, raceEntries, raceInOneProcess } from './rounds.ts';
+import { sealedContract } from './sealed-contract.ts';
 
 const NOW = 1_800_000_000;
 const LATER = NOW + 60;
@@ -39,38 +43,16 @@ export function storageContract(name: string, open: () => Promise<Storage>): voi
     describe('one-time tokens', () => oneTimeTokenContract(store));
     describe('clients', () => clientContract(store));
     describe('resource servers', () => resourceServerContract(store));
+    describe('sealed secrets', () => sealedContract(store));
     describe('names and counters', () => nameAndCounterContract(store));
     describe('outbox', () => outboxContract(store));
     describe('API keys', () => apiKeyContract(store));
+    describe('customers', () => customerContract(store));
+    describe('revocations', () => revocationContract(store, open));
     describe('audit', () => auditContract(store));
     describe('statistics', () => statisticsContract(store));
     describe('the store as a whole', () => wholeContract(store, open));
     describe('races in one process, behind latency', () => raceContract(store));
-  });
-}
-
-function signingKeyContract(store: () => Storage): void {
-  const key = (kid: string) => ({
-    kid,
-    alg: 'RS256',
-    sealedJwk: `sealed ${kid}`,
-    createdAt: NOW,
-    signsFrom: LATER,
-  });
-
-  test('gives null on a new store', async () => {
-    expect(await store().signingKeys.read()).toBeNull();
-  });
-
-  test('replaces the whole set of the expected version, and no other', async () => {
-    const { signingKeys } = store();
-    expect(await signingKeys.write(1, [key('a')])).toBe(false);
-    expect(await signingKeys.write(0, [key('b'), key('a')])).toBe(true);
-    expect(await signingKeys.write(0, [key('c')])).toBe(false);
-    expect(await signingKeys.read()).toEqual({ version: 1, keys: [key('b'), key('a')] });
-    expect(await signingKeys.write(1, [key('d')])).toBe(true);
-    expect(await signingKeys.write(1, [key('e')])).toBe(false);
-    expect(await signingKeys.read()).toEqual({ version: 2, keys: [key('d')] });
   });
 }
 

@@ -48,6 +48,21 @@ if (uri === undefined) {
 
   storageContract('MongoDB', () => open(newDatabase()));
 
+  test('MongoDB reads a key set that was written without the names of keys that were retired', async () => {
+    const databaseName = newDatabase();
+    const storage = await open(databaseName);
+    const key = { kid: 'a', alg: 'RS256', sealedJwk: '…', createdAt: 1, signsFrom: 1 };
+    const connection = await mongoose.createConnection(uri, { dbName: databaseName }).asPromise();
+    // Its ids are texts, which the driver's own types do not expect.
+    const collection = connection.collection<{ _id: string; version: number; keys: string }>('key_sets');
+    await collection.insertOne({ _id: 'signing-keys', version: 3, keys: JSON.stringify([key]) });
+    await connection.destroy();
+    expect(await storage.signingKeys.read()).toEqual({ version: 3, keys: [key], retired: [] });
+    expect(await storage.signingKeys.write(3, { keys: [], retired: ['a'] })).toBe(true);
+    expect(await storage.signingKeys.read()).toEqual({ version: 4, keys: [], retired: ['a'] });
+    await storage.close();
+  });
+
   describe('MongoDB keeps it in one database in two processes', () => {
     let storage: Storage;
     let workers: readonly RaceWorker[];

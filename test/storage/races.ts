@@ -3,6 +3,7 @@
  * what a fair outcome is. Run in one process by contract.ts, by race-worker.ts in two.
  */
 import { randomUUID } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 
 import { isAppError } from '../../src/errors.ts';
 import type {
@@ -10,9 +11,12 @@ import type {
   ApiKey,
   AuditRecord,
   Client,
+  Customer,
   NameKind,
   OneTimeToken,
   OutboxMessage,
+  ResourceServer,
+  Revocation,
   Storage,
 } from '../../src/storage/port.ts';
 
@@ -33,6 +37,8 @@ const NOW = 1_800_000_000;
 const LATER = NOW + 60;
 const EPOCH_SECONDS = 10_000;
 const MESSAGES = 10;
+const FOLLOWED = 10;
+const FOLLOW_MS = 10_000;
 // A lease that hides what a round took from the rounds after it.
 const FOREVER = 100 * NOW;
 
@@ -78,9 +84,55 @@ export const RACES = {
     prepare: async ({ signingKeys }) => (await signingKeys.read())?.version ?? 0,
     compete: ({ signingKeys }, id, caller, version) => {
       const key = { kid: `${id}-${caller}`, alg: 'RS256', sealedJwk: '…', createdAt: NOW, signsFrom: NOW };
-      return signingKeys.write(version, [key]);
+      return signingKeys.write(version, { keys: [key], retired: [] });
     },
     isAlone: true,
+    isFair: isOne,
+  },
+  createSealedSecret: {
+    fact: 'lets exactly one of twenty callers make a sealed secret',
+    compete: ({ sealedSecrets }, id, caller) => sealedSecrets.replace(id, null, `by ${caller}`),
+    isFair: isOne,
+  },
+  replaceSealedSecret: {
+    fact: 'lets exactly one of twenty callers replace a sealed secret',
+    prepare: async ({ sealedSecrets }, id) => {
+      await sealedSecrets.replace(id, null, 'first');
+      return 0;
+    },
+    compete: ({ sealedSecrets }, id, caller) => sealedSecrets.replace(id, 'first', `by ${caller}`),
+    isFair: isOne,
+  },
+  replaceResourceServer: {
+    fact: 'lets exactly one of twenty callers replace a resource server',
+    prepare: async ({ resourceServers }, id) => {
+      await resourceServers.put(newResourceServer(id));
+      return 0;
+    },
+    compete: ({ resourceServers }, id, caller) =>
+      resourceServers.replace(newResourceServer(id), newResourceServer(id, { sealedSecret: `by ${caller}` })),
+    isFair: isOne,
+  },
+  createCustomer: {
+    fact: 'gives the name of a customer to exactly one of twenty callers, whatever the case of its letters',
+    compete: ({ customers }, id, caller) =>
+      succeeds(customers.create(newCustomer(caller % 2 === 0 ? id : id.toUpperCase()))),
+    isFair: isOne,
+  },
+  tieCustomer: {
+    fact: 'lets exactly one of twenty customers be tied to an account',
+    compete: ({ customers }, id, caller) =>
+      succeeds(customers.create(newCustomer(`${id}-${caller}`, { account: id }))),
+    isFair: isOne,
+  },
+  replaceCustomer: {
+    fact: 'lets exactly one of twenty callers replace a version of a customer',
+    prepare: async ({ customers }, id) => {
+      await customers.create(newCustomer(id));
+      return 0;
+    },
+    compete: ({ customers }, id, caller) =>
+      customers.replace(newCustomer(id, { version: 2, company: `by ${caller}` })),
     isFair: isOne,
   },
   createUsername: {
@@ -254,9 +306,47 @@ export const RACES = {
     isAlone: true,
     isFair: (outcomes) => Math.max(...outcomes.map(Number)) === outcomes.length && !outcomes.includes(0),
   },
+  appendRevocation: {
+    fact: 'lets ten readers miss none of the revocations that ten callers append at once, nor see another order',
+    prepare: ({ revocations }, id) => revocations.append(newRevocation(id), NOW),
+    compete: async ({ revocations }, id, caller, begin) => {
+      if (caller % 2 === 1) return follow(revocations, id, begin);
+      const cursor = await revocations.append(newRevocation(`${id}-${caller}`), NOW + (caller % 3));
+      const [own] = await revocations.list(cursor - 1, 1, NOW);
+      return own?.subject === `${id}-${caller}`;
+    },
+    isFair: (outcomes) => {
+      const seen = outcomes.filter((_, caller) => caller % 2 === 1).map(String);
+      const own = outcomes.filter((_, caller) => caller % 2 === 0);
+      return own.every((it) => it === true) && new Set(seen).size === 1 && wordsOf(seen[0]) === FOLLOWED;
+    },
+  },
 } as const satisfies Readonly<Record<string, Race>>;
 
 export type RaceName = keyof typeof RACES;
+
+export const newRevocation = (subject: string, fields: Partial<Revocation> = {}): Revocation => ({
+  ...{ kind: 'person', subject, issuedBefore: NOW, expiresAt: LATER },
+  ...fields,
+});
+
+export const newResourceServer = (id: string, fields: Partial<ResourceServer> = {}): ResourceServer => ({
+  identifier: `https://${id}.example/`,
+  audience: id,
+  signingAlg: 'RS256',
+  sealedSecret: null,
+  scopes: ['read'],
+  accessTokenLifetime: 3600,
+  roles: { basic: 10, 'a.b': 20, $admin: 50, 7: 7 },
+  defaultRole: 'basic',
+  ...fields,
+});
+
+export const newCustomer = (username: string, fields: Partial<Customer> = {}): Customer => ({
+  ...{ username, customerType: 'free', email: null, company: null, subscriptionTier: null, metadata: {} },
+  ...{ account: null, clientId: null, series: 'one', createdAt: NOW, updatedAt: NOW, version: 1 },
+  ...fields,
+});
 
 export function newClient(clientId: string): Client {
   return {
@@ -365,6 +455,22 @@ async function succeeds(write: Promise<void>): Promise<boolean> {
 
 function isOne(outcomes: readonly Outcome[]): boolean {
   return outcomes.filter((outcome) => outcome === true).length === 1;
+}
+
+const wordsOf = (text = ''): number => new Set(text.split(' ')).size;
+
+/** Reads on from a cursor, as whoever follows the feed does, until all that the other callers append was there. */
+async function follow(revocations: Storage['revocations'], id: string, begin: number): Promise<string> {
+  const seen: string[] = [];
+  const giveUpAt = performance.now() + FOLLOW_MS;
+  let cursor = begin;
+  while (seen.length < FOLLOWED && performance.now() < giveUpAt) {
+    const page = await revocations.list(cursor, 3, NOW);
+    cursor = page.at(-1)?.cursor ?? cursor;
+    seen.push(...page.filter(({ subject }) => subject.startsWith(id)).map(({ subject }) => subject));
+    await setImmediate();
+  }
+  return seen.join(' ');
 }
 
 function isNameKind(outcome: Outcome | undefined): outcome is NameKind {

@@ -85,9 +85,12 @@ test('SQLite brings a store of the first schema up to date, with all that it hol
   const { id, username, emailKey } = account;
   const insert = database.prepare('INSERT INTO accounts VALUES (?, ?, ?, 1, ?)');
   insert.run(id, username, emailKey, JSON.stringify(account));
+  const key = { kid: 'a', alg: 'RS256', sealedJwk: '…', createdAt: 1, signsFrom: 1 };
+  database.prepare('INSERT INTO key_sets VALUES (1, 3, ?)').run(JSON.stringify([key]));
   database.close();
   const storage = await openSqliteStorage({ path });
-  const { accounts } = storage;
+  const { accounts, signingKeys } = storage;
+  expect(await signingKeys.read()).toEqual({ version: 3, keys: [key], retired: [] });
   expect((await accounts.list({ limit: 9 }, { role: 'admin', status: 'disabled' })).items).toEqual([account]);
   expect(await accounts.count()).toEqual([{ role: 'admin', status: 'disabled', count: 1 }]);
   expect(await accounts.replace({ ...account, version: 2, status: 'active' })).toBe(true);

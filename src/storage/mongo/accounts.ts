@@ -88,7 +88,8 @@ async function count(model: Model<AccountRow>, calls: Calls) {
   return counted.map(({ _id: { role, status }, count: accounts }) => ({ role, status, count: accounts }));
 }
 
-const fieldsOf = (account: Account): Omit<AccountRow, '_id'> => ({
+/** All of its row but the id. */
+export const fieldsOf = (account: Account): Omit<AccountRow, '_id'> => ({
   username: account.username,
   emailKey: account.emailKey,
   role: account.roles['portcullis'] ?? null,
@@ -97,7 +98,7 @@ const fieldsOf = (account: Account): Omit<AccountRow, '_id'> => ({
   record: JSON.stringify(account),
 });
 
-function toAccount(row: AccountRow): Account {
+export function toAccount(row: AccountRow): Account {
   return JSON.parse(row.record) as Account; // written by fieldsOf()
 }
 

@@ -63,14 +63,15 @@ async function refusingTaken<T>(id: string, writing: Promise<T>): Promise<T> {
   }
 }
 
-const fieldsOf = (key: ApiKey): Omit<ApiKeyRow, '_id' | 'lastUsedAt'> => ({
+/** Its row but for the id and the last use. */
+export const fieldsOf = (key: ApiKey): Omit<ApiKeyRow, '_id' | 'lastUsedAt'> => ({
   accountId: key.accountId,
   hashes: key.secrets.map(({ hash }) => hash),
   version: key.version,
   record: JSON.stringify({ ...key, lastUsedAt: null }),
 });
 
-const toKey = ({ record, lastUsedAt }: ApiKeyRow): ApiKey => ({
+export const toKey = ({ record, lastUsedAt }: ApiKeyRow): ApiKey => ({
   ...(JSON.parse(record) as ApiKey), // written by fieldsOf()
   lastUsedAt,
 });

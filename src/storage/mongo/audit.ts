@@ -67,7 +67,7 @@ function filterOf(
   };
 }
 
-const toRow = (record: AuditRecord): AuditRow => ({
+export const toRow = (record: AuditRecord): AuditRow => ({
   _id: record.seq,
   at: record.at,
   actor: record.actor,
@@ -76,4 +76,4 @@ const toRow = (record: AuditRecord): AuditRow => ({
   record: JSON.stringify(record),
 });
 
-const toRecord = (row: AuditRow): AuditRecord => JSON.parse(row.record) as AuditRecord; // written by toRow()
+export const toRecord = (row: AuditRow): AuditRecord => JSON.parse(row.record) as AuditRecord; // written by toRow()

@@ -55,11 +55,12 @@ export function createClientStore(model: Model<ClientRow>, calls: Calls): Client
 
 const fold = (clientId: string): string => clientId.toLowerCase();
 
-const fieldsOf = (client: Client): Omit<ClientRow, '_id'> => ({
+/** All of its row but the id. */
+export const fieldsOf = (client: Client): Omit<ClientRow, '_id'> => ({
   foldedId: fold(client.clientId),
   isVpnNode: client.isVpnNode,
   version: client.version,
   record: JSON.stringify(client),
 });
 
-const toClient = (row: ClientRow): Client => JSON.parse(row.record) as Client; // written by fieldsOf()
+export const toClient = (row: ClientRow): Client => JSON.parse(row.record) as Client; // written by fieldsOf()

@@ -14,7 +14,7 @@ import { createGroup } from './group-commit.ts';
 // A second turn goes out while the first one waits for the engine.
 const READS_AT_ONCE = 2;
 
-type ReadConcern = 'local' | 'linearizable';
+type ReadConcern = 'local' | 'majority' | 'linearizable';
 
 /** Finds a row by id; one that is absent, or that `isGood` refuses, only after it was confirmed. */
 type FindById<Row> = (id: string, isGood?: (row: Row) => boolean) => Promise<Row | null>;

@@ -47,6 +47,7 @@ export const INDEXES: Readonly<Record<keyof Models, readonly IndexSpec[]>> = {
   resourceServers: [{ name: 'audience', key: { audience: 1 }, unique: true }],
   names: [],
   keySets: [],
+  sealedSecrets: [],
   counters: [{ name: 'expiry', key: { resetsAt: 1 }, expireAfterSeconds: DELETED_AFTER_SECONDS }],
   outbox: [
     { name: 'due', key: { isFailed: 1, dueAt: 1, _id: 1, expiresAt: 1 } },
@@ -63,6 +64,33 @@ export const INDEXES: Readonly<Record<keyof Models, readonly IndexSpec[]>> = {
     },
     { name: 'account', key: { accountId: 1, _id: 1 } },
   ],
+  customers: [
+    // Most are tied to nothing, which is no value of its own.
+    {
+      name: 'tied_account',
+      key: { account: 1 },
+      unique: true,
+      partialFilterExpression: { account: { $gt: '' } },
+    },
+    {
+      name: 'tied_client',
+      key: { clientId: 1 },
+      unique: true,
+      partialFilterExpression: { clientId: { $gt: '' } },
+    },
+    { name: 'type', key: { customerType: 1, _id: 1 } },
+  ],
+  revocations: [
+    {
+      name: 'behind',
+      key: { behind: 1 },
+      unique: true,
+      partialFilterExpression: { behind: { $exists: true } },
+    },
+    { name: 'subject', key: { kind: 1, subject: 1, issuedBefore: 1 } },
+    // Not one by which the engine deletes: the greatest cursor has to stay.
+    { name: 'expiry', key: { expiresAt: 1 } },
+  ],
   audit: [
     { name: 'at', key: { at: 1, _id: 1 } },
     { name: 'actor', key: { actor: 1, _id: 1 } },
@@ -73,6 +101,7 @@ export const INDEXES: Readonly<Record<keyof Models, readonly IndexSpec[]>> = {
     { name: 'hour', key: { hourAt: 1, series: 1 } },
     { name: 'expiry', key: { expiresAt: 1 }, expireAfterSeconds: DELETED_AFTER_SECONDS },
   ],
+  restores: [],
   probes: [],
 };
 

@@ -45,7 +45,7 @@ const live = (purpose: OneTimePurpose, hash: string, now: number) => ({
   expiresAt: mongoose.trusted({ $gt: dateOf(now) }),
 });
 
-const toToken = ({ purpose, accountId, hash, email, expiresAt }: OneTimeTokenRow): OneTimeToken => ({
+export const toToken = ({ purpose, accountId, hash, email, expiresAt }: OneTimeTokenRow): OneTimeToken => ({
   purpose,
   accountId,
   hash,

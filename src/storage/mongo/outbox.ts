@@ -81,7 +81,7 @@ const after = (now: number) => mongoose.trusted({ $gt: dateOf(now) });
 const byAge = (a: OutboxMessage, b: OutboxMessage): number =>
   a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1);
 
-const toRow = ({ id, payload, expiresAt, ...message }: OutboxMessage): OutboxRow => ({
+export const toRow = ({ id, payload, expiresAt, ...message }: OutboxMessage): OutboxRow => ({
   ...message,
   _id: id,
   payload: JSON.stringify(payload),
@@ -89,7 +89,7 @@ const toRow = ({ id, payload, expiresAt, ...message }: OutboxMessage): OutboxRow
   expiresAt: dateOf(expiresAt),
 });
 
-const toMessage = (row: OutboxRow): OutboxMessage => ({
+export const toMessage = (row: OutboxRow): OutboxMessage => ({
   id: row._id,
   clientId: row.clientId,
   payload: JSON.parse(row.payload) as OutboxMessage['payload'], // written by toRow()

@@ -39,6 +39,14 @@ export function createResourceServerStore(
       );
       return row && toResourceServer(row);
     },
+    replace: async (current, next) => {
+      const expected = { _id: current.identifier, record: JSON.stringify(current) };
+      const change = { $set: { record: JSON.stringify(next) } };
+      const { modifiedCount } = await calls.run((options) =>
+        model.updateOne(expected, change, options).exec(),
+      );
+      return modifiedCount === 1;
+    },
     delete: async (identifier) => {
       const { deletedCount } = await calls.run((options) =>
         model.deleteOne({ _id: identifier }, options).exec(),
@@ -50,4 +58,5 @@ export function createResourceServerStore(
 }
 
 // The record is written above, from a ResourceServer.
-const toResourceServer = (row: ResourceServerRow): ResourceServer => JSON.parse(row.record) as ResourceServer;
+export const toResourceServer = (row: ResourceServerRow): ResourceServer =>
+  JSON.parse(row.record) as ResourceServer;

@@ -2,7 +2,7 @@
  * What each collection holds. An object whose keys are not ours (a payload, a client's metadata) is kept as JSON
  * text: it comes back exactly, whatever its keys are called, and costs no more than a nested document.
  */
-import type { AccountStatus, NameKind, OneTimePurpose } from '../port.ts';
+import type { AccountStatus, NameKind, OneTimePurpose, RevocationKind } from '../port.ts';
 
 /** `_id` is `model:id`. No `consumedAt`: not consumed. */
 export interface ArtifactRow {
@@ -60,11 +60,21 @@ export interface NameRow {
   readonly kind: NameKind;
 }
 
-/** There is one, so that no reader ever sees half of a key set; `keys` are its SealedKeys as JSON. */
+/**
+ * There is one, so that no reader ever sees half of a key set; `keys` are its SealedKeys as JSON. A set that version
+ * 0.1 wrote has no `retired`.
+ */
 export interface KeySetRow {
   readonly _id: string;
   readonly version: number;
   readonly keys: string;
+  readonly retired?: readonly string[];
+}
+
+/** `_id` is the secret's name. */
+export interface SealedSecretRow {
+  readonly _id: string;
+  readonly sealed: string;
 }
 
 export interface CounterRow {
@@ -97,6 +107,27 @@ export interface ApiKeyRow {
   readonly record: string;
 }
 
+/** `_id` is the username in lower case, `record` the whole Customer as JSON; what is searched stands beside it. */
+export interface CustomerRow {
+  readonly _id: string;
+  readonly customerType: string;
+  readonly account: string | null;
+  readonly clientId: string | null;
+  readonly version: number;
+  readonly record: string;
+}
+
+/** `_id` is the cursor. No `behind`: it came with a restore. */
+export interface RevocationRow {
+  readonly _id: number;
+  /** The cursor before it: of all who append behind that one, one succeeds. */
+  readonly behind?: number;
+  readonly kind: RevocationKind;
+  readonly subject: string;
+  readonly issuedBefore: number;
+  readonly expiresAt: number;
+}
+
 /** `_id` is the `seq`, `record` the whole AuditRecord as JSON. */
 export interface AuditRow {
   readonly _id: number;
@@ -114,6 +145,13 @@ export interface StatisticsRow {
   readonly hourAt: number;
   readonly count: number;
   readonly expiresAt: Date;
+}
+
+/** There is one while a restore is under way, or after it was cut. */
+export interface RestoreRow {
+  readonly _id: string;
+  readonly owner: string;
+  readonly beganAt: number;
 }
 
 /** There is one, written by ping(). */

@@ -9,12 +9,16 @@ import type {
   AuditRow,
   ClientRow,
   CounterRow,
+  CustomerRow,
   KeySetRow,
   NameRow,
   OneTimeTokenRow,
   OutboxRow,
   ProbeRow,
   ResourceServerRow,
+  RestoreRow,
+  RevocationRow,
+  SealedSecretRow,
   StatisticsRow,
 } from './rows.ts';
 
@@ -55,7 +59,8 @@ const clients = defineSchema<ClientRow>({
 });
 const resourceServers = defineSchema<ResourceServerRow>({ _id: String, audience: String, record: String });
 const names = defineSchema<NameRow>({ _id: String, kind: String });
-const keySets = defineSchema<KeySetRow>({ _id: String, version: Number, keys: String });
+const keySets = defineSchema<KeySetRow>({ _id: String, version: Number, keys: String, retired: [String] });
+const sealedSecrets = defineSchema<SealedSecretRow>({ _id: String, sealed: String });
 const counters = defineSchema<CounterRow>({ _id: String, count: Number, resetsAt: Date });
 const outbox = defineSchema<OutboxRow>({
   _id: String,
@@ -77,6 +82,22 @@ const apiKeys = defineSchema<ApiKeyRow>({
   lastUsedAt: Number,
   record: String,
 });
+const customers = defineSchema<CustomerRow>({
+  _id: String,
+  customerType: String,
+  account: String,
+  clientId: String,
+  version: Number,
+  record: String,
+});
+const revocations = defineSchema<RevocationRow>({
+  _id: Number,
+  behind: Number,
+  kind: String,
+  subject: String,
+  issuedBefore: Number,
+  expiresAt: Number,
+});
 const audit = defineSchema<AuditRow>({
   _id: Number,
   at: Number,
@@ -92,6 +113,7 @@ const statistics = defineSchema<StatisticsRow>({
   count: Number,
   expiresAt: Date,
 });
+const restores = defineSchema<RestoreRow>({ _id: String, owner: String, beganAt: Number });
 const probes = defineSchema<ProbeRow>({ _id: String, count: Number });
 
 export interface Models {
@@ -102,11 +124,15 @@ export interface Models {
   readonly resourceServers: Model<ResourceServerRow>;
   readonly names: Model<NameRow>;
   readonly keySets: Model<KeySetRow>;
+  readonly sealedSecrets: Model<SealedSecretRow>;
   readonly counters: Model<CounterRow>;
   readonly outbox: Model<OutboxRow>;
   readonly apiKeys: Model<ApiKeyRow>;
+  readonly customers: Model<CustomerRow>;
+  readonly revocations: Model<RevocationRow>;
   readonly audit: Model<AuditRow>;
   readonly statistics: Model<StatisticsRow>;
+  readonly restores: Model<RestoreRow>;
   readonly probes: Model<ProbeRow>;
 }
 
@@ -123,11 +149,15 @@ export function createModels(connection: Connection): Models {
     ),
     names: connection.model<NameRow>('names', names, 'names'),
     keySets: connection.model<KeySetRow>('key_sets', keySets, 'key_sets'),
+    sealedSecrets: connection.model<SealedSecretRow>('sealed_secrets', sealedSecrets, 'sealed_secrets'),
     counters: connection.model<CounterRow>('counters', counters, 'counters'),
     outbox: connection.model<OutboxRow>('outbox', outbox, 'outbox'),
     apiKeys: connection.model<ApiKeyRow>('api_keys', apiKeys, 'api_keys'),
+    customers: connection.model<CustomerRow>('customers', customers, 'customers'),
+    revocations: connection.model<RevocationRow>('revocations', revocations, 'revocations'),
     audit: connection.model<AuditRow>('audit', audit, 'audit'),
     statistics: connection.model<StatisticsRow>('statistics', statistics, 'statistics'),
+    restores: connection.model<RestoreRow>('restores', restores, 'restores'),
     probes: connection.model<ProbeRow>('probes', probes, 'probes'),
   };
 }

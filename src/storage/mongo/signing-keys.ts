@@ -7,7 +7,8 @@ import { isDuplicateKey } from './errors.ts';
 import { readOptions } from './finder.ts';
 import type { KeySetRow } from './rows.ts';
 
-const ID = 'signing-keys';
+/** Of the one document. */
+export const ID = 'signing-keys';
 
 export function createSigningKeyStore(model: Model<KeySetRow>, calls: Calls): SigningKeyStore {
   return {
@@ -17,11 +18,13 @@ export function createSigningKeyStore(model: Model<KeySetRow>, calls: Calls): Si
         model.findById(ID, null, readOptions('linearizable', options)).lean<KeySetRow>().exec(),
       );
       if (row === null) return null;
-      return { version: row.version, keys: JSON.parse(row.keys) as SealedKey[] }; // written by write()
+      const keys = JSON.parse(row.keys) as SealedKey[]; // written by write()
+      return { version: row.version, keys, retired: row.retired ?? [] };
     },
-    write: async (expectedVersion, keys) => {
+    write: async (expectedVersion, { keys, retired }) => {
       const expected = { _id: ID, version: expectedVersion };
-      const change = { $set: { version: expectedVersion + 1, keys: JSON.stringify(keys) } };
+      const next = { version: expectedVersion + 1, keys: JSON.stringify(keys), retired: [...retired] };
+      const change = { $set: next };
       const upsert = expectedVersion === 0; // then there is none, and of all inserts one succeeds
       try {
         const { modifiedCount, upsertedCount } = await calls.run((options) =>

@@ -12,6 +12,7 @@ import type { Calls } from './calls.ts';
 import { createClientStore } from './clients.ts';
 import { connect } from './connection.ts';
 import { createCounterStore } from './counters.ts';
+import { createCustomerStore } from './customers.ts';
 import { prepareCollections } from './indexes.ts';
 import { createNameStore } from './names.ts';
 import { createOneTimeTokenStore } from './one-time-tokens.ts';
@@ -19,7 +20,11 @@ import { createOutboxStore } from './outbox.ts';
 import { createResourceServerStore } from './resource-servers.ts';
 import { createModels } from './schemas.ts';
 import type { Models } from './schemas.ts';
+import { assertWhole } from './restore-mark.ts';
+import { createRevocationStore, deleteExpired } from './revocations.ts';
+import { createSealedSecretStore } from './sealed-secrets.ts';
 import { createSigningKeyStore } from './signing-keys.ts';
+import { readSnapshot } from './snapshot.ts';
 import { createStatisticsStore } from './statistics.ts';
 
 interface MongoStorageOptions {
@@ -39,6 +44,7 @@ export async function openMongoStorage({ uri, databaseName }: MongoStorageOption
   const models = createModels(connection);
   try {
     await prepareCollections(models, calls);
+    await assertWhole(models.restores, calls);
   } catch (error) {
     await connection.destroy(true);
     throw error;
@@ -51,14 +57,18 @@ export async function openMongoStorage({ uri, databaseName }: MongoStorageOption
     resourceServers: createResourceServerStore(models.resourceServers, calls),
     names: createNameStore(models.names, calls),
     signingKeys: createSigningKeyStore(models.keySets, calls),
+    sealedSecrets: createSealedSecretStore(models.sealedSecrets, calls),
     counters: createCounterStore(models.counters, calls),
     outbox: createOutboxStore(models.outbox, calls),
     apiKeys: createApiKeyStore(models.apiKeys, calls),
+    customers: createCustomerStore(models.customers, calls),
+    revocations: createRevocationStore(models.revocations, calls),
     audit: createAuditStore(models.audit, calls),
     statistics: createStatisticsStore(models.statistics, calls),
+    snapshot: () => readSnapshot(models, calls),
     ping: createPing(models.probes, calls),
-    // The expiry indexes do it.
-    deleteExpired: async () => 0,
+    // The expiry indexes do it for all others.
+    deleteExpired: (now) => deleteExpired(models.revocations, calls, now),
     close: async () => {
       await calls.close();
       await connection.destroy(true);

@@ -19,8 +19,6 @@ export function createApiKeyStore({ database, read, write }: Connection): ApiKey
   );
   const select = createSelect(database, SELECT);
   const count = database.prepare('SELECT count(*) AS count FROM api_keys');
-  /** A use is told by the column alone. */
-  const recordOf = (key: ApiKey): string => JSON.stringify({ ...key, lastUsedAt: null });
 
   return {
     create: async (key) => {
@@ -50,6 +48,9 @@ export function createApiKeyStore({ database, read, write }: Connection): ApiKey
   };
 }
 
+/** A use is told by the column alone. */
+export const recordOf = (key: ApiKey): string => JSON.stringify({ ...key, lastUsedAt: null });
+
 async function refusingTaken<T>(id: string, writing: Promise<T>): Promise<T> {
   try {
     return await writing;
@@ -61,7 +62,8 @@ async function refusingTaken<T>(id: string, writing: Promise<T>): Promise<T> {
 
 const toKeyOrNull = (row: Row | undefined): ApiKey | null => (row === undefined ? null : toKey(row));
 
-function toKey(row: Row): ApiKey {
+/** From the columns `record` and `last_used_at`. */
+export function toKey(row: Row): ApiKey {
   const lastUsedAt = row['last_used_at'] === null ? null : Number(row['last_used_at']);
   return { ...parseRecord<ApiKey>(row), lastUsedAt };
 }

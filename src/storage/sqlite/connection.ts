@@ -8,6 +8,7 @@ import { makePrivateFile, openForReading, openForWriting } from './database.ts';
 import { translateError } from './errors.ts';
 import { migrate } from './migrations.ts';
 import { toOpeningError } from './opening-error.ts';
+import { assertWhole } from './restore-mark.ts';
 import { createWriteQueue } from './write-queue.ts';
 import type { WriteQueue } from './write-queue.ts';
 
@@ -50,6 +51,7 @@ function openPrepared(path: string): DatabaseSync {
     const database = openForWriting(path, OPENING_WAIT_MS);
     try {
       migrate(database);
+      assertWhole(database);
     } finally {
       database.close();
     }

@@ -160,6 +160,44 @@ export const MIGRATIONS: readonly string[] = [
      PRIMARY KEY (hour_at, series)
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX statistics_expiry ON statistics (expires_at);`,
+
+  `CREATE TABLE sealed_secrets (
+     name TEXT PRIMARY KEY,
+     sealed TEXT NOT NULL
+   ) STRICT, WITHOUT ROWID;
+
+   ALTER TABLE key_sets ADD COLUMN retired TEXT NOT NULL DEFAULT '[]';`,
+
+  // The mark of a restore that is under way or was cut: no row where the store is whole.
+  `CREATE TABLE restores (
+     id INTEGER PRIMARY KEY CHECK (id = 1),
+     owner TEXT NOT NULL,
+     began_at INTEGER NOT NULL
+   ) STRICT;`,
+
+  `CREATE TABLE customers (
+     key TEXT PRIMARY KEY,
+     customer_type TEXT NOT NULL,
+     account TEXT UNIQUE,
+     client_id TEXT UNIQUE,
+     version INTEGER NOT NULL,
+     record TEXT NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX customers_type ON customers (customer_type, key);`,
+
+  `CREATE TABLE revocations (
+     cursor INTEGER PRIMARY KEY,
+     kind TEXT NOT NULL,
+     subject TEXT NOT NULL,
+     issued_before INTEGER NOT NULL,
+     expires_at INTEGER NOT NULL
+   ) STRICT;
+   CREATE INDEX revocations_subject ON revocations (kind, subject, issued_before);
+   CREATE INDEX revocations_expiry ON revocations (expires_at);
+   CREATE TRIGGER revocations_outdone AFTER INSERT ON revocations BEGIN
+     DELETE FROM revocations WHERE kind = new.kind AND subject = new.subject AND cursor < new.cursor
+       AND issued_before <= new.issued_before AND expires_at <= new.expires_at;
+   END;`,
 ];
 
 /**

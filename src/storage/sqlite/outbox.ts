@@ -40,7 +40,7 @@ const FAILED: Readonly<Record<'yes' | 'no', Condition>> = {
 const byAge = (a: OutboxMessage, b: OutboxMessage): number =>
   a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1);
 
-const toMessage = (row: Row): OutboxMessage => ({
+export const toMessage = (row: Row): OutboxMessage => ({
   id: String(row['id']),
   clientId: String(row['client_id']),
   payload: JSON.parse(String(row['payload'])) as OutboxMessage['payload'], // written by put()

@@ -34,6 +34,10 @@ export function createResourceServerStore({ database, read, write }: Connection)
     },
     find: (identifier) => read(() => byIdentifier.find(identifier)),
     findByAudience: (audience) => read(() => byAudience.find(audience)),
+    replace: async (current, next) => {
+      const [expected, record] = [JSON.stringify(current), JSON.stringify(next)];
+      return (await change('replaceResourceServer', record, current.identifier, expected)) === 1;
+    },
     delete: async (identifier) => (await change('deleteResourceServer', identifier)) === 1,
     list: ({ after = '', limit }) =>
       read(() => toPage<ResourceServer>(list.all(after, limit + 1), limit, (item) => item.identifier)),

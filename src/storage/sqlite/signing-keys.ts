@@ -3,22 +3,24 @@ import type { SealedKey, SigningKeyStore } from '../port.ts';
 import type { Connection } from './connection.ts';
 
 export function createSigningKeyStore({ database, read, write }: Connection): SigningKeyStore {
-  const find = database.prepare('SELECT version, keys FROM key_sets WHERE id = 1');
+  const find = database.prepare('SELECT version, keys, retired FROM key_sets WHERE id = 1');
 
   return {
     read: () =>
       read(() => {
         const row = find.get();
         if (row === undefined) return null;
-        // written by write() below
-        return { version: Number(row['version']), keys: JSON.parse(String(row['keys'])) as SealedKey[] };
+        // Both were written by write() below.
+        const keys = JSON.parse(String(row['keys'])) as SealedKey[];
+        const retired = JSON.parse(String(row['retired'])) as string[];
+        return { version: Number(row['version']), keys, retired };
       }),
-    write: async (expectedVersion, keys) => {
-      const json = JSON.stringify(keys);
+    write: async (expectedVersion, { keys, retired }) => {
+      const next = [JSON.stringify(keys), JSON.stringify(retired)] as const;
       const { changes } =
         expectedVersion === 0
-          ? await write('createKeySet', json)
-          : await write('replaceKeySet', json, expectedVersion);
+          ? await write('createKeySet', ...next)
+          : await write('replaceKeySet', ...next, expectedVersion);
       return changes === 1;
     },
   };

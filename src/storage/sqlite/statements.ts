@@ -37,10 +37,14 @@ export const STATEMENTS = {
   deleteClient: 'DELETE FROM clients WHERE client_id = ?',
   putResourceServer: `INSERT INTO resource_servers VALUES (?, ?, ?) ON CONFLICT (identifier)
     DO UPDATE SET audience = excluded.audience, record = excluded.record`,
+  replaceResourceServer: 'UPDATE resource_servers SET record = ? WHERE identifier = ? AND record = ?',
   deleteResourceServer: 'DELETE FROM resource_servers WHERE identifier = ?',
   claimName: 'INSERT INTO names VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET kind = kind RETURNING kind',
-  createKeySet: 'INSERT INTO key_sets VALUES (1, 1, ?) ON CONFLICT DO NOTHING',
-  replaceKeySet: 'UPDATE key_sets SET version = version + 1, keys = ? WHERE id = 1 AND version = ?',
+  createKeySet: 'INSERT INTO key_sets VALUES (1, 1, ?, ?) ON CONFLICT DO NOTHING',
+  replaceKeySet:
+    'UPDATE key_sets SET version = version + 1, keys = ?, retired = ? WHERE id = 1 AND version = ?',
+  createSealedSecret: 'INSERT INTO sealed_secrets VALUES (?, ?) ON CONFLICT DO NOTHING',
+  replaceSealedSecret: 'UPDATE sealed_secrets SET sealed = ? WHERE name = ? AND sealed = ?',
   hitCounter: `INSERT INTO counters VALUES (?1, 1, ?3 + ?2) ON CONFLICT (key) DO UPDATE SET
     count = CASE WHEN resets_at <= ?3 THEN 1 ELSE count + 1 END,
     resets_at = CASE WHEN resets_at <= ?3 THEN ?3 + ?2 ELSE resets_at END
@@ -63,6 +67,14 @@ export const STATEMENTS = {
     WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)`,
   deleteApiKey: 'DELETE FROM api_keys WHERE id = ?',
   deleteApiKeysOfAccount: 'DELETE FROM api_keys WHERE account_id = ?',
+  createCustomer: 'INSERT INTO customers VALUES (?, ?, ?, ?, ?, ?)',
+  replaceCustomer: `UPDATE customers SET customer_type = ?2, account = ?3, client_id = ?4, version = ?5, record = ?6
+    WHERE key = ?1 AND version = ?5 - 1`,
+  deleteCustomer: 'DELETE FROM customers WHERE key = ?',
+  // The greatest row stays until there is a greater one, so no number comes twice; with the time in it, none comes
+  // twice after a restore either.
+  appendRevocation: `INSERT INTO revocations
+    SELECT max(coalesce(max(cursor), 0) + 1, ?5 * 1000), ?1, ?2, ?3, ?4 FROM revocations RETURNING cursor`,
   appendAudit: 'INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
   addStatistics: `INSERT INTO statistics
     SELECT value ->> 'hourAt', value ->> 'series', value ->> 'count', ?2 FROM json_each(?1) WHERE true
@@ -76,6 +88,9 @@ export const STATEMENTS = {
     (SELECT key FROM counters WHERE resets_at <= ? LIMIT ${SWEEP_ROWS})`,
   sweepOutbox: `DELETE FROM outbox WHERE id IN
     (SELECT id FROM outbox WHERE expires_at <= ? LIMIT ${SWEEP_ROWS})`,
+  sweepRevocations: `DELETE FROM revocations WHERE cursor IN
+    (SELECT cursor FROM revocations WHERE expires_at <= ? AND cursor < (SELECT max(cursor) FROM revocations)
+     LIMIT ${SWEEP_ROWS})`,
   sweepStatistics: `DELETE FROM statistics WHERE (hour_at, series) IN
     (SELECT hour_at, series FROM statistics WHERE expires_at <= ? LIMIT ${SWEEP_ROWS})`,
 } as const;

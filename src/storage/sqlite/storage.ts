@@ -8,12 +8,16 @@ import { createClientStore } from './clients.ts';
 import { openConnection } from './connection.ts';
 import type { Connection } from './connection.ts';
 import { createCounterStore } from './counters.ts';
+import { createCustomerStore } from './customers.ts';
 import { createNameStore } from './names.ts';
 import { createOneTimeTokenStore } from './one-time-tokens.ts';
 import { toOpeningError } from './opening-error.ts';
 import { createOutboxStore } from './outbox.ts';
 import { createResourceServerStore } from './resource-servers.ts';
+import { createRevocationStore } from './revocations.ts';
+import { createSealedSecretStore } from './sealed-secrets.ts';
 import { createSigningKeyStore } from './signing-keys.ts';
+import { readSnapshot } from './snapshot.ts';
 import { createStatisticsStore } from './statistics.ts';
 
 /**
@@ -23,7 +27,7 @@ import { createStatisticsStore } from './statistics.ts';
 export async function openSqliteStorage({ path }: { readonly path: string }): Promise<Storage> {
   const connection = openConnection(path);
   try {
-    const storage = createStores(connection);
+    const storage = { ...createStores(connection), snapshot: () => readSnapshot(path) };
     await storage.ping(); // a damaged file may show only when it is read
     return storage;
   } catch (error) {
@@ -32,7 +36,7 @@ export async function openSqliteStorage({ path }: { readonly path: string }): Pr
   }
 }
 
-function createStores(connection: Connection): Storage {
+function createStores(connection: Connection): Omit<Storage, 'snapshot'> {
   const { database, read, write, isFailing } = connection;
   const ping = database.prepare('SELECT version FROM key_sets');
   return {
@@ -43,9 +47,12 @@ function createStores(connection: Connection): Storage {
     resourceServers: createResourceServerStore(connection),
     names: createNameStore(connection),
     signingKeys: createSigningKeyStore(connection),
+    sealedSecrets: createSealedSecretStore(connection),
     counters: createCounterStore(connection),
     outbox: createOutboxStore(connection),
     apiKeys: createApiKeyStore(connection),
+    customers: createCustomerStore(connection),
+    revocations: createRevocationStore(connection),
     audit: createAuditStore(connection),
     statistics: createStatisticsStore(connection),
     ping: async () => {
@@ -58,6 +65,7 @@ function createStores(connection: Connection): Storage {
         write('sweepOneTimeTokens', now),
         write('sweepCounters', now),
         write('sweepOutbox', now),
+        write('sweepRevocations', now),
         write('sweepStatistics', now),
       ]);
       return swept.reduce((sum, { changes }) => sum + changes, 0);

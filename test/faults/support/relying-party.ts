@@ -10,6 +10,11 @@ import type { Installation } from './installation.ts';
 const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 const ASSERTION_SECONDS = 240;
 
+interface Resource {
+  readonly identifier: string;
+  readonly scope: string;
+}
+
 interface Credentials {
   readonly id: string;
   readonly secret: string;
@@ -32,12 +37,8 @@ const post = (path: string, headers: Record<string, string>, form: Record<string
 /** Every request is LOAD_CLIENT's where it does not say otherwise. */
 export const requests = {
   token: () => post('/token', LOAD_HEADERS, CLIENT_CREDENTIALS),
-  jwtToken: () =>
-    post('/token', LOAD_HEADERS, {
-      grant_type: 'client_credentials',
-      scope: RESOURCE.scope,
-      resource: RESOURCE.identifier,
-    }),
+  jwtToken: ({ identifier, scope }: Resource = RESOURCE) =>
+    post('/token', LOAD_HEADERS, { grant_type: 'client_credentials', scope, resource: identifier }),
   tokenOf: (credentials: Credentials) => post('/token', basic(credentials), CLIENT_CREDENTIALS),
   nodeToken: () => post('/token', basic(VPN_NODE), CLIENT_CREDENTIALS),
   assertionToken: (assertion: string) =>

@@ -1,0 +1,236 @@
+/**
+ * The signing keys as an administrator sees and changes them, each change with its audit record; and what it breaks
+ * where a key is dropped before everything it signed has expired.
+ */
+import type { Recorder } from '../audit/entry.ts';
+import type { Config } from '../config.ts';
+import { createKeyCommands, readNamedKey } from '../keys/key-commands.ts';
+import type { KeyCommands, Turn } from '../keys/key-commands.ts';
+import { toPrivatePem, toPublicJwk, toPublicPem } from '../keys/material.ts';
+import type { PublicJwk } from '../keys/material.ts';
+import type { Retirement } from '../keys/retirement.ts';
+import type { KeyState, RotationKey, RotationPolicy, Standing } from '../keys/rotation.ts';
+import type { Sealer } from '../keys/sealer.ts';
+import { ID_TOKEN_SECONDS } from '../oidc/lifetimes.ts';
+import type { ResourceServer, Storage } from '../storage/port.ts';
+import { keyPolicyOf } from './key-policy.ts';
+
+const PAGE = 200;
+// Until an instance has read the set anew.
+const RELOAD_SECONDS = 5;
+
+/** Times as text (RFC 3339). */
+export interface KeyView {
+  readonly kid: string;
+  readonly alg: string;
+  readonly state: KeyState;
+  readonly published_at: string;
+  /** Null: it waits for its turn. */
+  readonly signs_from: string | null;
+  readonly since: string;
+  readonly until: string | null;
+}
+
+export interface KeyListView {
+  readonly items: readonly KeyView[];
+  /** When the next key takes over, by algorithm; null where nothing but a command does it. */
+  readonly next_rotation: Readonly<Record<string, string | null>>;
+}
+
+export interface TurnView {
+  readonly alg: string;
+  readonly kid: string;
+  readonly signs_from: string;
+  readonly done: 'scheduled' | 'already scheduled';
+}
+
+/** What was signed by a key and would have been good until then. */
+export interface BrokenTokens {
+  readonly tokens: string;
+  readonly until: string;
+}
+
+export interface RetirementView {
+  readonly kid: string;
+  readonly alg: string;
+  readonly state: KeyState;
+  readonly breaks: readonly BrokenTokens[];
+  /** Until then whoever keeps the JWKS takes what it signs; null for a key that never signed. */
+  readonly accepted_until: string | null;
+  /** Who signs now; null where nobody took over. */
+  readonly successor: SuccessorView | null;
+}
+
+export interface SuccessorView {
+  readonly kid: string;
+  readonly published_at: string;
+  /** From then on everybody knows it. */
+  readonly known_from: string;
+  readonly is_known: boolean;
+}
+
+export interface ExportedKey {
+  readonly kid: string;
+  readonly alg: string;
+  readonly pem: string;
+  readonly jwk: PublicJwk;
+}
+
+export interface KeyAdministration {
+  list(): Promise<KeyListView>;
+  /** Of one algorithm, or of all. */
+  rotate(alg: string | null): Promise<readonly TurnView[]>;
+  /** What `retire` would do; throws what it would refuse. */
+  previewRetirement(kid: string, isEmergency: boolean): Promise<RetirementView>;
+  retire(kid: string, isEmergency: boolean): Promise<RetirementView>;
+  import(pem: string, source: string, kid: string): Promise<KeyView>;
+  create(alg: string): Promise<KeyView>;
+  exportPublic(kid: string): Promise<ExportedKey>;
+  /** PKCS #8. */
+  exportPrivate(kid: string): Promise<string>;
+}
+
+interface KeyAdministrationOptions {
+  readonly config: Config;
+  readonly storage: Pick<Storage, 'signingKeys' | 'resourceServers'>;
+  readonly sealer: Sealer;
+  readonly record: Recorder;
+  readonly now: () => number;
+}
+
+export function createKeyAdministration(options: KeyAdministrationOptions): KeyAdministration {
+  const { config, storage, sealer, record, now } = options;
+  const policy = keyPolicyOf(config);
+  const keys = createKeyCommands({ store: storage.signingKeys, sealer, policy, now });
+  const viewOf = async (end: Retirement): Promise<RetirementView> =>
+    toRetirementView(end, config, policy, await resourceServersOf(end, storage));
+
+  return {
+    list: async () => toListView(await keys.list()),
+    rotate: async (alg) => {
+      const change = { action: 'keys.rotate', target: null, details: { alg } };
+      return (await record(change, () => keys.rotate(alg))).map(toTurnView);
+    },
+    previewRetirement: async (kid, isEmergency) => viewOf(await keys.previewRetirement(kid, isEmergency)),
+    retire: async (kid, isEmergency) => {
+      const { ended } = await keys.previewRetirement(kid, isEmergency); // a refusal is no change
+      const details = { alg: ended.key.alg, state: ended.state, emergency: isEmergency };
+      const change = { action: 'keys.retire', target: targetOf(kid), details };
+      return viewOf(await record(change, () => keys.retire(kid, isEmergency)));
+    },
+    import: async (pem, source, kid) => {
+      const key = readNamedKey(pem, source, kid);
+      const change = { action: 'keys.import', target: targetOf(kid), details: { alg: key.alg } };
+      return toView(await record(change, () => keys.import(key)));
+    },
+    create: async (alg) => {
+      const change = { action: 'keys.create', target: null, details: { alg } };
+      return toView(await record(change, () => keys.create(alg)));
+    },
+    ...createExports(keys, record),
+  };
+}
+
+const createExports = (
+  keys: Pick<KeyCommands, 'open'>,
+  record: Recorder,
+): Pick<KeyAdministration, 'exportPublic' | 'exportPrivate'> => ({
+  exportPublic: async (kid) => {
+    const jwk = await keys.open(kid);
+    return { kid, alg: jwk.alg ?? '', pem: toPublicPem(jwk), jwk: toPublicJwk(jwk) };
+  },
+  exportPrivate: async (kid) => {
+    const jwk = await keys.open(kid);
+    const change = { action: 'keys.export', target: targetOf(kid), details: {} };
+    return record(change, async () => toPrivatePem(jwk));
+  },
+});
+
+const targetOf = (kid: string): string => `key:${kid}`;
+
+const instant = (at: number): string => new Date(at * 1_000).toISOString();
+
+const toView = ({ key, state, since, until }: Standing<RotationKey>): KeyView => ({
+  kid: key.kid,
+  alg: key.alg,
+  state,
+  published_at: instant(key.createdAt),
+  signs_from: key.signsFrom === null ? null : instant(key.signsFrom),
+  since: instant(since),
+  until: until === null ? null : instant(until),
+});
+
+function toListView(standings: readonly Standing<RotationKey>[]): KeyListView {
+  const items = standings.map(toView);
+  const active = items.filter(({ state }) => state === 'active');
+  return { items, next_rotation: Object.fromEntries(active.map(({ alg, until }) => [alg, until])) };
+}
+
+const toTurnView = ({ alg, kid, signsFrom, isNews }: Turn): TurnView => ({
+  alg,
+  kid,
+  signs_from: instant(signsFrom),
+  done: isNews ? 'scheduled' : 'already scheduled',
+});
+
+function toRetirementView(
+  { ended, successor, now }: Retirement,
+  config: Config,
+  { publishSeconds }: RotationPolicy,
+  resourceServers: readonly ResourceServer[],
+): RetirementView {
+  const { key, state, since } = ended;
+  const signedUntil = state === 'retiring' ? since : now;
+  const signed = state === 'next' ? [] : tokensOf(key.alg, config, resourceServers);
+  const { jwksMaxAgeSeconds } = config.tokens;
+  return {
+    kid: key.kid,
+    alg: key.alg,
+    state,
+    breaks: signed
+      .filter(({ seconds }) => signedUntil + seconds > now)
+      .map(({ tokens, seconds }) => ({ tokens, until: instant(signedUntil + seconds) })),
+    accepted_until: state === 'next' ? null : instant(now + jwksMaxAgeSeconds + RELOAD_SECONDS),
+    successor: successor && toSuccessorView(successor, now, publishSeconds),
+  };
+}
+
+const toSuccessorView = (
+  { kid, createdAt }: RotationKey,
+  now: number,
+  publishSeconds: number,
+): SuccessorView => ({
+  kid,
+  published_at: instant(createdAt),
+  known_from: instant(createdAt + publishSeconds),
+  is_known: createdAt + publishSeconds <= now,
+});
+
+/** What keys of an algorithm sign, and how long it lives. */
+const tokensOf = (
+  alg: string,
+  { vpn, customers, sessions }: Config,
+  resourceServers: readonly ResourceServer[],
+) => [
+  ...(alg === 'RS256' ? [{ tokens: 'VPN JWTs', seconds: vpn.tokenLifetimeSeconds }] : []),
+  ...(alg === 'ES256' ? [{ tokens: 'tokens of customers', seconds: customers.maxTokenLifetimeSeconds }] : []),
+  ...resourceServers.map(({ identifier, accessTokenLifetime }) => ({
+    tokens: `access tokens for ${identifier}`,
+    seconds: accessTokenLifetime,
+  })),
+  { tokens: 'ID tokens', seconds: ID_TOKEN_SECONDS },
+  { tokens: 'ID tokens as the hint of a sign-out', seconds: sessions.rememberedSeconds },
+];
+
+async function resourceServersOf(
+  { ended }: Retirement,
+  { resourceServers }: Pick<Storage, 'resourceServers'>,
+): Promise<readonly ResourceServer[]> {
+  const found: ResourceServer[] = [];
+  for (let after: string | null | undefined; after !== null;) {
+    const page = await resourceServers.list({ after, limit: PAGE });
+    found.push(...page.items.filter(({ signingAlg }) => signingAlg === ended.key.alg));
+    after = page.next;
+  }
+  return found;
+}

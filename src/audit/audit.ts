@@ -14,7 +14,8 @@ import { createWriter } from './writer.ts';
 
 interface AuditOptions {
   readonly store: AuditStore;
-  readonly secretKey: string;
+  /** See `chain-key.ts`. */
+  readonly chainKey: string;
   /** How long a change waits for its turn; a command may wait longer than a request. */
   readonly waitMs?: number;
   /** Something waits: `flush` has work. */
@@ -41,8 +42,8 @@ export interface Audit {
   verify(known: KnownRecord | null): Promise<Verification>;
 }
 
-export function createAudit({ store, secretKey, waitMs, onWaiting, now }: AuditOptions): Audit {
-  const chain = createChain(secretKey);
+export function createAudit({ store, chainKey, waitMs, onWaiting, now }: AuditOptions): Audit {
+  const chain = createChain(chainKey);
   let head: KnownRecord | null = null;
   const write = createWriter({ store, chain, waitMs, now });
   const append = async (entry: AuditEntry): Promise<AuditRecord> => {

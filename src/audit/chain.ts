@@ -1,9 +1,9 @@
 /**
  * What binds the records of the audit log together: each carries an authentication code of itself and of the code
- * before it. The key is derived from SECRET_KEY, so that whoever may write to the database, and does not have that
- * secret, can neither change a record nor make one; a plain digest they would simply compute anew.
+ * before it. Its key is in no database in the clear (see `chain-key.ts`), so that whoever may write to the database, and
+ * does not have SECRET_KEY, can neither change a record nor make one; a plain digest they would simply compute anew.
  */
-import { createHmac, hkdfSync } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 
 import type { AuditRecord } from '../storage/port.ts';
 
@@ -21,9 +21,8 @@ export interface Chain {
   follows(record: AuditRecord, previous: AuditRecord | null): boolean;
 }
 
-/** Makes the chain of one SECRET_KEY. */
-export function createChain(secretKey: string): Chain {
-  const key = Buffer.from(hkdfSync('sha256', secretKey, '', 'portcullis audit v1', 32));
+/** Makes the chain under a key. */
+export function createChain(key: string): Chain {
   const codeOf = (record: Omit<AuditRecord, 'hash'>): string =>
     createHmac('sha256', key).update(canonical(record)).digest('base64url');
 

@@ -1,6 +1,7 @@
 /** The audit log on both stores: one chain whatever the concurrency, and what is done to it behind our back. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { fork } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -20,6 +21,7 @@ import { describeOnBothStores } from '../support/server.ts';
 const now = (): number => Math.floor(Date.now() / 1_000);
 const ACTOR = { actor: 'test', ip: '192.0.2.1', requestId: 'r-1' };
 const WORKER_TIMEOUT_MS = 60_000;
+const CHAIN_KEY = randomBytes(32).toString('base64url');
 
 const change = (n: number): Change => ({ action: 'test.change', target: `thing:${n}`, details: { n } });
 const nothing = async (): Promise<void> => undefined;
@@ -32,7 +34,7 @@ async function readAll(store: AuditStore): Promise<readonly AuditRecord[]> {
 describeOnBothStores('the audit log', (kind) => {
   const installation = useInstallation(kind);
   const open = (store: AuditStore = installation().storage.audit): Audit =>
-    createAudit({ store, secretKey: installation().secrets.secretKey, now });
+    createAudit({ store, chainKey: CHAIN_KEY, now });
 
   test('is intact where it is empty', async () => {
     expect(await open().verify(null)).toEqual({ ok: true, records: 0, head: null });
@@ -58,9 +60,9 @@ describeOnBothStores('the audit log', (kind) => {
     'has no gap where two processes write it at once',
     async () => {
       const before = (await installation().storage.audit.last())?.seq ?? 0;
-      const { databaseUrl, secretKey } = installation().secrets;
+      const { databaseUrl } = installation().secrets;
       const workers = ['a', 'b'].map((name) =>
-        fork(join(import.meta.dirname, 'worker.ts'), [databaseUrl, secretKey, name, '20'], {
+        fork(join(import.meta.dirname, 'worker.ts'), [databaseUrl, CHAIN_KEY, name, '20'], {
           execArgv: ['--disable-warning=ExperimentalWarning'],
         }),
       );
@@ -247,9 +249,9 @@ describeOnBothStores('the audit log', (kind) => {
       expect(found).toMatchObject({ ok: false, seq: one.seq, fault: 'changed' });
     });
 
-    test('a record that was made without the secret is found', async () => {
+    test('a record that was made without the key is found', async () => {
       const last = at(-1);
-      const forger = createAudit({ store: installation().storage.audit, secretKey: 'guessed', now });
+      const forger = createAudit({ store: installation().storage.audit, chainKey: 'guessed', now });
       const found = await verifyAfter(async () => {
         await tamper.remove(last.seq);
         await forger.as(ACTOR)(change(9), nothing);

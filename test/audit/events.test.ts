@@ -161,7 +161,10 @@ describeOnBothStores('the audit log of a server', (kind) => {
     const records = await readAll();
     expect(records[0]).toMatchObject({
       ...{ seq: 1, actor: 'server', action: 'keys.change', target: null },
-      details: { keys: [{ alg: 'RS256' }, { alg: 'ES256' }] },
+      details: {
+        added: [{ alg: 'RS256' }, { alg: 'RS256' }, { alg: 'ES256' }, { alg: 'ES256' }],
+        ...{ scheduled: [], removed: [] },
+      },
     });
     const ofClient = records.filter(({ target }) => target === `client:${client.id}`);
     expect(ofClient.map(({ actor, action }) => [actor, action])).toEqual([

@@ -30,7 +30,7 @@ const refusals: readonly (readonly [string, string, string, string])[] = [
     'administrators who cannot administer',
     'permissions: { admin: [profile:read, admin:stats:read, admin:users:read] }',
     'permissions.admin (',
-    'found none of admin:users:write, admin:audit:read',
+    'found none of admin:users:write, admin:customers:read, admin:customers:write, admin:audit:read',
   ],
 ];
 

@@ -25,7 +25,10 @@ describe('where a secret comes from', () => {
     });
     expect(secrets).toEqual({
       secretKey: STRONG.SECRET_KEY,
+      previousSecretKey: null,
       jwtSecretKey: JWT_SECRET_KEY,
+      previousJwtSecretKey: null,
+      vpnTestSecret: null,
       databaseUrl: `sqlite:${path.join(cwd, 'var/portcullis.db')}`,
       smtpUrl: 'smtps://u:p@h',
     });

@@ -35,15 +35,24 @@ export interface Seal {
   matches(value: string, given: string): boolean;
 }
 
+/** The first one signs; what an earlier one signed is good, too, until it is taken out. */
+export type SigningSecrets = readonly [string, ...string[]];
+
 /** HMAC-SHA-256 under a key of its own for each purpose, so that a code of one is never good for another. */
-export function createSeal(secret: string, purpose: string): Seal {
+export function createSeal([present, ...earlier]: SigningSecrets, purpose: string): Seal {
+  const of = createCodeOf(present, purpose);
+  const known = [of, ...earlier.map((secret) => createCodeOf(secret, purpose))];
+  return { of, matches: (value, given) => known.some((codeOf) => isSame(codeOf(value), given)) };
+}
+
+type CodeOf = (value: string) => string;
+
+function createCodeOf(secret: string, purpose: string): CodeOf {
   const key = Buffer.from(hkdfSync('sha256', secret, '', `portcullis ${purpose}`, 32));
-  const of = (value: string): string => createHmac('sha256', key).update(value).digest('base64url');
-  return {
-    of,
-    matches: (value, given) => {
-      const [expected, actual] = [Buffer.from(of(value)), Buffer.from(given)];
-      return expected.length === actual.length && timingSafeEqual(expected, actual);
-    },
-  };
+  return (value) => createHmac('sha256', key).update(value).digest('base64url');
+}
+
+function isSame(one: string, other: string): boolean {
+  const [expected, actual] = [Buffer.from(one), Buffer.from(other)];
+  return expected.length === actual.length && timingSafeEqual(expected, actual);
 }

@@ -8,7 +8,7 @@ import type { Context } from 'koa';
 
 import { AppError } from '../errors.ts';
 import { createSeal } from './cookies.ts';
-import type { Cookies } from './cookies.ts';
+import type { Cookies, SigningSecrets } from './cookies.ts';
 
 const COOKIE = 'portcullis_browser';
 const BROWSER_ID = /^[\w-]{22}$/;
@@ -22,12 +22,12 @@ export interface Csrf {
 
 export interface CsrfOptions {
   readonly issuer: string;
-  readonly secret: string;
+  readonly secrets: SigningSecrets;
   readonly cookies: Cookies;
 }
 
-export function createCsrf({ issuer, secret, cookies }: CsrfOptions): Csrf {
-  const seal = createSeal(secret, 'csrf');
+export function createCsrf({ issuer, secrets, cookies }: CsrfOptions): Csrf {
+  const seal = createSeal(secrets, 'csrf');
   const browserOf = (ctx: Context): string | null => {
     const id = cookies.read(ctx, COOKIE);
     return id !== null && BROWSER_ID.test(id) ? id : null;

@@ -22,9 +22,10 @@ export interface RatePolicy {
 
 /**
  * `user`, `admin`: who signed in, by role. `key`: an API key. `ip`: a network, for what needs no sign-in. `authorize`: what makes
- * the server remember a request until somebody answers it, by network or, of who is signed in, by account.
+ * the server remember a request until somebody answers it, by network or, of who is signed in, by account. `customer`: what
+ * a gateway lets through for one, as often as that one may.
  */
-export type PolicyName = 'user' | 'admin' | 'key' | 'ip' | 'authorize';
+export type PolicyName = 'user' | 'admin' | 'key' | 'ip' | 'authorize' | 'customer';
 
 export interface RateLimits {
   /**
@@ -69,6 +70,7 @@ const TOO_MANY: Readonly<Record<PolicyName, string>> = {
   key: 'This API key sent more requests than it may',
   ip: 'Too many requests came from your network',
   authorize: 'Too many sign-ins were begun from your network or your account',
+  customer: 'This customer sent more requests than it may',
 };
 
 /**

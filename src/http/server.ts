@@ -12,6 +12,8 @@ import Koa from 'koa';
 import type { Context, Middleware } from 'koa';
 import type Router from 'koa-router';
 
+import { pinClientAddress } from './client-address.ts';
+import type { TrustedProxies } from './client-address.ts';
 import { createCors } from './cors.ts';
 import { createDeadline } from './deadline.ts';
 import { canonicalize, createProtocolRoutes, isProtocolPath } from './endpoints.ts';
@@ -39,8 +41,7 @@ const API = /^\/(api\/|(openapi\.json|docs)\/?$)/;
 export interface HttpAppOptions {
   readonly issuer: string;
   readonly isDevelopment: boolean;
-  /** Proxies in front of this server; each adds one entry to X-Forwarded-For. */
-  readonly trustedHops: number;
+  readonly trustedProxies: TrustedProxies;
   readonly allowedOrigins: readonly string[];
   /** True for an origin of a registered redirect URI. */
   readonly isClientOrigin: (origin: string) => Promise<boolean>;
@@ -69,11 +70,11 @@ export interface Answer {
 
 /** Builds the Koa application. */
 export function createHttpApp(options: HttpAppOptions): Koa {
-  const { issuer, trustedHops, allowedOrigins, isClientOrigin, routers, onFailure } = options;
+  const { issuer, trustedProxies, allowedOrigins, isClientOrigin, routers, onFailure } = options;
   const { engine, pages, api, jwksMaxAgeSeconds } = options;
-  // With no limit on the hops Koa would believe the left-most address, which the client writes itself (D4).
-  const app = new Koa({ proxy: trustedHops > 0, maxIpsCount: trustedHops });
+  const app = new Koa();
   pinOrigin(app, issuer);
+  pinClientAddress(app, trustedProxies);
   app.on('error', (error: unknown) => {
     if (!isOfConnection(error)) onFailure({ requestId: '', error });
   });

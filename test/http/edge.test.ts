@@ -109,11 +109,12 @@ describeOnBothStores('the edge', (store) => {
         'refresh_token',
         'client_credentials',
         'urn:ietf:params:oauth:grant-type:device_code',
+        'urn:ietf:params:oauth:grant-type:token-exchange',
       ],
       response_types_supported: ['code'],
       response_modes_supported: ['query', 'form_post'],
       scopes_supported: [
-        ...['openid', 'profile', 'email', 'phone', 'address', 'offline_access', 'read', 'admin'],
+        ...['openid', 'profile', 'email', 'phone', 'address', 'offline_access', 'read', 'customer', 'admin'],
       ],
       backchannel_logout_supported: true,
       backchannel_logout_session_supported: true,

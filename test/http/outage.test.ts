@@ -19,6 +19,7 @@ import {
 } from '../support/clients.ts';
 import { describeOnBothStores, startTestServer } from '../support/server.ts';
 import type { TestServer } from '../support/server.ts';
+import { enrolled, makeNodeKey, offer, proofOf, rotationOf } from '../vpn/node-keys.ts';
 
 type Fault = Readonly<{ call: string; error: Error }>;
 
@@ -83,20 +84,47 @@ describeOnBothStores('a store that cannot answer', (store) => {
       'revoke JWT': () => server.request('/revoke', form({ token: jwt }, basic(client))),
       exchange: () =>
         server.request('/vpn/auth', { method: 'POST', headers: { authorization: `Bearer ${bearer}` } }),
+      ...(await keyRequests()),
     };
   }
+
+  /** A node that enrols, and one that asks for another key. */
+  async function keyRequests(): Promise<Record<string, () => Promise<Response>>> {
+    const { code } = await offer(server);
+    const [key, next] = [await makeNodeKey(), await makeNodeKey()];
+    const known = await enrolled(server);
+    return {
+      enrol: async () => send('/vpn/enrol', { code, proof: await proofOf(key, server, code) }),
+      rotate: async () => {
+        const request = await rotationOf(known.id, known.key, next, server);
+        return send('/vpn/keys', { proof: await proofOf(next, server, request) }, request);
+      },
+    };
+  }
+
+  const send = (path: string, body: object, bearer = ''): Promise<Response> =>
+    server.request(path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${bearer}` },
+      body: JSON.stringify(body),
+    });
 
   test.each([
     [
       'clients.find',
-      ['token', 'assertion', 'resource', 'introspect', 'introspect JWT', 'revoke', 'revoke JWT', 'exchange'],
+      [
+        ...['token', 'assertion', 'resource', 'introspect', 'introspect JWT', 'revoke', 'revoke JWT'],
+        ...['exchange', 'enrol', 'rotate'],
+      ],
     ],
+    ['clients.replace', ['enrol', 'rotate']],
+    ['audit.append', ['enrol', 'rotate']],
     ['artifacts.upsert', ['token', 'assertion', 'revoke JWT']],
-    ['artifacts.insert', ['assertion']],
+    ['artifacts.insert', ['assertion', 'rotate']],
     ['artifacts.find', ['assertion', 'introspect', 'introspect JWT', 'revoke', 'exchange']],
     ['artifacts.destroy', ['revoke']],
     ['resourceServers.find', ['resource']],
-    ['counters.hit', ['exchange']],
+    ['counters.hit', ['exchange', 'enrol', 'rotate']],
   ])('%s fails: every endpoint that needs it says 503, and works when it is back', async (call, needing) => {
     const all = await requests();
     for (const name of needing) {

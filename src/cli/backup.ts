@@ -1,0 +1,148 @@
+/** `portcullis backup`: takes a backup while the server runs, checks one, and gives the passphrase of all. */
+import { resolve } from 'node:path';
+
+import type { Command } from 'commander';
+
+import { backupPassphrase, sumOf, takeBackup, verifyBackup } from '../composition/administration-backup.ts';
+import type { BackupOutcome, Contents, Counts } from '../composition/administration-backup.ts';
+import type { Config, Secrets } from '../config.ts';
+import { AppError } from '../errors.ts';
+import { addStoreCommand, withSettings } from './administer.ts';
+import { readFrom, writeNewFile } from './backup-file.ts';
+import {
+  countsDocument,
+  describeCounts,
+  findingsDocument,
+  showProgress,
+  tellFindings,
+} from './backup-report.ts';
+import { EXIT, printJson } from './io.ts';
+import type { Io } from './io.ts';
+
+const STANDARD_OUTPUT = '-';
+
+interface Options {
+  readonly json?: true;
+}
+
+interface TakeOptions extends Options {
+  readonly output: string;
+}
+
+/** Adds the noun. */
+export function registerBackupCommands(program: Command, io: Io): void {
+  const parent = program
+    .command('backup')
+    .description('take an encrypted backup of the whole store, while the server runs');
+  const example = 'portcullis backup --output /var/backups/portcullis-$(date +%F).age';
+  addStoreCommand(parent, 'create', 'take one; this is what backup does without a verb', { isDefault: true })
+    .requiredOption('--output <file>', 'a new file, made with mode 0600; - for standard output')
+    .addHelpText('after', `\nExample:\n  ${example}`)
+    .action((options: TakeOptions, command: Command) => {
+      const isPiped = options.output === STANDARD_OUTPUT;
+      if (isPiped && options.json === true)
+        command.error('error: with --output - standard output is the backup: leave --json out');
+      if (isPiped && io.isTerminal('out'))
+        command.error('error: a backup is no text for a terminal: give --output a file, or pipe it on');
+      return withSettings(io, command, (...settings) =>
+        isPiped ? take(io, settings) : takeToFile(io, settings, options),
+      );
+    });
+  parent.addHelpText('after', `\nExample:\n  ${example}`);
+  addVerify(parent, io);
+  addPassphrase(parent, io);
+}
+
+function addVerify(parent: Command, io: Io): void {
+  addStoreCommand(parent, 'verify <file>', 'read a backup to its end; exit code 1 where anything is wrong')
+    .addHelpText('after', '\nExample:\n  portcullis backup verify /var/backups/portcullis-2026-01-31.age')
+    .action((file: string, { json }: Options, command: Command) =>
+      withSettings(io, command, async (_config, secrets) => {
+        const contents = await check(io, secrets, resolve(io.cwd, file));
+        if (json === true) printJson(io, toDocument(file, contents));
+        else io.out(describe(file, contents));
+        if (contents.findings.faults.length > 0) io.setExitCode(EXIT.failed);
+      }),
+    );
+}
+
+function addPassphrase(parent: Command, io: Io): void {
+  addStoreCommand(parent, 'passphrase', 'print the passphrase with which any age opens the backups')
+    .addHelpText(
+      'after',
+      '\nIt is derived from SECRET_KEY, and as secret: who has it reads every backup of this installation.\n' +
+        '\nExample:\n  portcullis backup passphrase\n  age --decrypt portcullis-2026-01-31.age | gunzip | head',
+    )
+    .action(({ json }: Options, command: Command) =>
+      withSettings(io, command, async (_config, secrets) => {
+        const passphrase = backupPassphrase(secrets);
+        if (json === true) printJson(io, { passphrase });
+        else io.out(`${passphrase}\n`);
+      }),
+    );
+}
+
+type Settings = readonly [Config, Secrets];
+
+async function takeToFile(io: Io, [config, secrets]: Settings, { output, json }: TakeOptions): Promise<void> {
+  const file = resolve(io.cwd, output);
+  const told = showProgress(io);
+  const onProgress = (counts: Counts): void => told('writing', counts);
+  const [outcome, contents] = await writeNewFile(
+    file,
+    (write) => takeBackup(config, secrets, { to: file, write, onProgress }),
+    (source) => verifyBackup(secrets, source, told),
+  );
+  tellRecorded(io, outcome);
+  tellFindings(io, contents.findings);
+  if (json === true) printJson(io, toDocument(file, contents));
+  else io.out(`Wrote ${file} (mode 0600) and read it back: ${sum(contents)}.\n`);
+}
+
+/** It cannot be read back here. */
+async function take(io: Io, [config, secrets]: Settings): Promise<void> {
+  const write = (bytes: Uint8Array): Promise<void> =>
+    io.outBytes(bytes).catch((cause: unknown) => {
+      const reason = Error.isError(cause) ? cause.message : String(cause);
+      throw new AppError(
+        'invalid_request',
+        `Standard output took only a part of it (${reason}): it is no backup.`,
+      );
+    });
+  const told = showProgress(io);
+  const onProgress = (counts: Counts): void => told('writing', counts);
+  const outcome = await takeBackup(config, secrets, { to: 'standard output', write, onProgress });
+  tellRecorded(io, outcome);
+  io.err(
+    `Wrote ${sumOf(outcome.counts)} records. Check it where it arrived, by portcullis backup verify FILE.\n`,
+  );
+}
+
+const tellRecorded = (io: Io, { isRecorded }: BackupOutcome): void => {
+  if (!isRecorded) io.err('The audit log cannot be written just now, so it has no record of this backup.\n');
+};
+
+async function check(io: Io, secrets: Secrets, file: string): Promise<Contents> {
+  const contents = await verifyBackup(secrets, () => readFrom(file), showProgress(io));
+  tellFindings(io, contents.findings);
+  return contents;
+}
+
+const describe = (file: string, contents: Contents): string =>
+  contents.findings.faults.length > 0
+    ? `${file} is whole and unchanged, but what it holds does not go together: ${sum(contents)}.\n`
+    : `${file} is whole and unchanged: ${sum(contents)}.\n`;
+
+const sum = ({ header, counts }: Contents): string =>
+  `${sumOf(counts)} records of ${header.issuer} as of ${header.createdAt} (${describeCounts(counts)})`;
+
+const toDocument = (file: string, { header, counts, findings }: Contents): object => ({
+  file,
+  created_at: header.createdAt,
+  issuer: header.issuer,
+  store: header.storeKind,
+  portcullis: header.portcullis,
+  records: sumOf(counts),
+  counts: countsDocument(counts),
+  ...findingsDocument(findings),
+});

@@ -4,14 +4,15 @@ import { isDeepStrictEqual } from 'node:util';
 import { AppError } from '../errors.ts';
 import type { NameSide } from '../names.ts';
 import type { Client, ClientStore } from '../storage/port.ts';
+import { createChangeClient, noClient } from './change.ts';
 import { toChange } from './fields.ts';
+import { KEY_METHOD } from './node-keys.ts';
+import { DEVICE_CODE } from './rules.ts';
 import type { ClientInput, VpnNodeInput } from './schema.ts';
 import { assertNotReplaced, findSecret, makeSecret, rotated, toSecret } from './secrets.ts';
 
 const VPN_NODE_SCOPE = 'read';
 const VPN_PEOPLE_SCOPES = ['openid', 'profile', 'email'];
-// Two administrators who change one client at once are rare; a handful of attempts settles it.
-const MAX_ATTEMPTS = 10;
 
 interface ClientRegistryOptions {
   readonly clients: ClientStore;
@@ -48,25 +49,18 @@ export function createClientRegistry(options: ClientRegistryOptions) {
 
   const get = async (clientId: string): Promise<Client> => {
     const found = await clients.find(clientId);
-    if (found === null) throw new AppError('not_found', `There is no client "${clientId}".`);
+    if (found === null) throw noClient(clientId);
     return found;
   };
-
-  const change = async (clientId: string, edit: (client: Client) => Client): Promise<Client> => {
-    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
-      const current = await get(clientId);
-      const next = { ...edit(current), version: current.version + 1, updatedAt: now() };
-      if (await clients.replace(next)) return next;
-    }
-    throw new AppError('conflict', `The client "${clientId}" kept changing: try again.`);
-  };
+  const change = createChangeClient(options);
 
   return {
     get,
     find: clients.find,
     list: clients.list,
     planClient: (input: ClientInput) => plan(fromClientInput(input), options),
-    planVpnNode: (input: VpnNodeInput) => plan(fromVpnNodeInput(input), options),
+    planVpnNode: async (input: VpnNodeInput) =>
+      plan(fromVpnNodeInput(input, await clients.find(input.client_id)), options),
     /** Gives the client a new secret; the old ones go on for `overlapSeconds`. */
     rotateSecret: async (clientId: string, overlapSeconds: number): Promise<SavedClient> => {
       const secret = makeSecret();
@@ -76,7 +70,7 @@ export function createClientRegistry(options: ClientRegistryOptions) {
     delete: async (clientId: string): Promise<void> => {
       const wasThere = await clients.delete(clientId);
       await revokeTokens(clientId); // also where an earlier deletion failed in between
-      if (!wasThere) throw new AppError('not_found', `There is no client "${clientId}".`);
+      if (!wasThere) throw noClient(clientId);
     },
   };
 }
@@ -103,16 +97,22 @@ function fromClientInput({ client_id, client_secret, scope, ...metadata }: Clien
   };
 }
 
-/** A node's people sign in at it by code, where it has an address to send the code to. */
-function fromVpnNodeInput({
-  client_id,
-  client_secret,
-  name,
-  redirect_uris = [],
-  post_logout_redirect_uris,
-}: VpnNodeInput): Described {
-  const hasPeople = redirect_uris.length > 0;
-  const grant_types = ['client_credentials', ...(hasPeople ? ['authorization_code', 'refresh_token'] : [])];
+/**
+ * A node's people sign in at it by code, where it has an address to send the code to, or by what they type on another
+ * device. How it authenticates stays where the input says nothing of it: a node that registered a key keeps it.
+ */
+function fromVpnNodeInput(input: VpnNodeInput, current: Client | null): Described {
+  const { client_id, client_secret, name, redirect_uris = [], post_logout_redirect_uris } = input;
+  const { device_sign_in = false, token_endpoint_auth_method: wanted } = input;
+  const method = wanted ?? current?.metadata['token_endpoint_auth_method'] ?? 'client_secret_basic';
+  if (method === KEY_METHOD && client_secret !== undefined) throw hasKeyInstead(client_id);
+  const hasBrowser = redirect_uris.length > 0;
+  const hasPeople = hasBrowser || device_sign_in;
+  const grant_types = [
+    'client_credentials',
+    ...(hasBrowser ? ['authorization_code'] : []),
+    ...(hasPeople ? ['refresh_token', DEVICE_CODE] : []),
+  ];
   return {
     clientId: client_id,
     isVpnNode: true,
@@ -121,13 +121,20 @@ function fromVpnNodeInput({
       response_types: responseTypes(grant_types),
       redirect_uris,
       grant_types,
-      token_endpoint_auth_method: 'client_secret_basic',
+      token_endpoint_auth_method: method,
       ...withoutUndefined({ client_name: name, post_logout_redirect_uris }),
     },
     givenSecret: client_secret,
-    needsSecret: true,
+    needsSecret: method !== KEY_METHOD,
   };
 }
+
+const hasKeyInstead = (clientId: string): AppError =>
+  new AppError(
+    'conflict',
+    `"${clientId}" authenticates by a key of its own and has no client_secret: leave it out, or go back to a secret ` +
+      'by token_endpoint_auth_method client_secret_basic.',
+  );
 
 const responseTypes = (grantTypes: readonly string[]): readonly string[] =>
   grantTypes.includes('authorization_code') ? ['code'] : [];
@@ -206,6 +213,8 @@ function next(current: Client | null, described: Described, now: number): SavedC
     clientId,
     isVpnNode,
     secrets,
+    // Who goes back to a secret leaves the keys behind.
+    ...(current !== null && (!needsSecret || current.keys === undefined) && ownKeys(current)),
     scopes,
     metadata,
     createdAt: current?.createdAt ?? now,
@@ -214,6 +223,12 @@ function next(current: Client | null, described: Described, now: number): SavedC
   };
   return { client, secret: made };
 }
+
+/** What the node itself registered, and its code: no input speaks of them. */
+const ownKeys = ({ keys, enrolment }: Client): Pick<Client, 'keys' | 'enrolment'> => ({
+  ...(keys !== undefined && { keys }),
+  ...(enrolment !== undefined && { enrolment }),
+});
 
 function differences(
   current: Client,

@@ -30,6 +30,11 @@ export const CLIENT_RULES: readonly Rule[] = [
     isBroken: (client) => client.service_account !== undefined && hasScope(client, 'admin'),
   },
   {
+    path: 'customer',
+    message: 'only for a client that has the scope customer, by which its tokens tell of the customer',
+    isBroken: (client) => client.customer !== undefined && !hasScope(client, 'customer'),
+  },
+  {
     path: 'jwks',
     message:
       'the public keys of a client that uses private_key_jwt, and of no other; or jwks_uri for where they are',

@@ -1,8 +1,9 @@
 /** A client as people see it and say it: what is shown of one, and saving one by its fields. */
 import { readInput } from '../input-words.ts';
 import type { ReadInput } from '../input-words.ts';
-import type { Client } from '../storage/port.ts';
+import type { Client, ClientKey } from '../storage/port.ts';
 import type { ClientPlan, ClientRegistry } from './registry.ts';
+import { DEVICE_CODE } from './rules.ts';
 import { ClientInput, VpnNodeInput } from './schema.ts';
 
 /** A client as it is shown: RFC 7591's names, no secret. */
@@ -11,8 +12,20 @@ export interface ClientView {
   readonly client_name?: string;
   readonly scope: string;
   readonly token_endpoint_auth_method: string;
+  /** Those that the client registered by itself, the newest first. */
+  readonly keys?: readonly ClientKeyView[];
+  /** Until when a code may be used by which it registers its first key. */
+  readonly enrolment_code_until?: string;
   readonly created_at: string;
   readonly updated_at: string;
+}
+
+interface ClientKeyView {
+  readonly kid: string;
+  readonly alg: string;
+  readonly added_at: string;
+  /** Null: does not expire. */
+  readonly expires_at: string | null;
 }
 
 export type SaveOutcome =
@@ -42,19 +55,33 @@ function planned<T>(read: ReadInput<T>, plan: (input: T) => Promise<ClientPlan>)
 }
 
 /** What may be shown of a client. */
-export const toView = ({ clientId, metadata, scopes, createdAt, updatedAt }: Client): ClientView => ({
+export const toView = ({ clientId, metadata, scopes, keys, enrolment, ...times }: Client): ClientView => ({
   client_id: clientId,
   ...metadata,
   token_endpoint_auth_method: String(metadata['token_endpoint_auth_method']),
   scope: scopes.join(' '),
-  created_at: new Date(createdAt * 1000).toISOString(),
-  updated_at: new Date(updatedAt * 1000).toISOString(),
+  ...(keys !== undefined && { keys: keys.map(toKeyView) }),
+  ...(enrolment?.kid === null && { enrolment_code_until: toTime(enrolment.expiresAt) }),
+  created_at: toTime(times.createdAt),
+  updated_at: toTime(times.updatedAt),
 });
+
+const toKeyView = ({ kid, jwk, addedAt, expiresAt }: ClientKey): ClientKeyView => ({
+  kid,
+  alg: String(jwk['alg']),
+  added_at: toTime(addedAt),
+  expires_at: expiresAt === null ? null : toTime(expiresAt),
+});
+
+const toTime = (seconds: number): string => new Date(seconds * 1000).toISOString();
 
 /** What a stored client would look like as an input, so that an update can keep what it does not name. */
 function toInput({ isVpnNode, metadata, scopes }: Client): object {
   const { response_types, ...given } = metadata;
   if (!isVpnNode) return { ...given, scope: scopes.join(' ') };
-  const { client_name: name, redirect_uris, post_logout_redirect_uris } = given;
-  return { redirect_uris, post_logout_redirect_uris, ...(name !== undefined && { name }) };
+  const { client_name: name, grant_types, redirect_uris, post_logout_redirect_uris } = given;
+  const grants = grant_types as readonly string[]; // written by the registry
+  // With a browser it comes by itself, and shall go with it.
+  const device_sign_in = grants.includes(DEVICE_CODE) && !grants.includes('authorization_code');
+  return { device_sign_in, redirect_uris, post_logout_redirect_uris, ...(name !== undefined && { name }) };
 }

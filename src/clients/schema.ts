@@ -40,6 +40,11 @@ const Username = z
   .string()
   .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'the username of a service account, in lower case');
 
+/** A customer’s name, in any case; whether there is one, is looked for by whoever knows customers. */
+const CustomerName = z
+  .string()
+  .regex(/^[A-Za-z0-9._-]{1,64}$/, 'the username of a customer: 1 to 64 letters, digits, ".", "_" or "-"');
+
 const HttpUrl = z.url({ protocol: /^https?$/ }).max(2_000);
 
 /** An address that this server itself sends requests to. */
@@ -100,6 +105,7 @@ const ClientFields = z.strictObject({
   backchannel_logout_uri: ServerUrl.optional(),
   client_name: Name.optional(),
   client_uri: HttpUrl.optional(),
+  customer: CustomerName.optional(),
   contacts: z.array(z.email()).max(10).optional(),
   default_max_age: z.int().min(0).max(MAX_AGE_SECONDS).optional(),
   first_party: z.boolean().optional(),
@@ -139,9 +145,17 @@ export const ClientInput = ClientFields.transform(withGrants).superRefine((clien
 export const VpnNodeInput = z
   .strictObject({
     ...Named,
+    device_sign_in: z.boolean().optional(),
     name: Name.optional(),
+    token_endpoint_auth_method: z.enum(['client_secret_basic', 'private_key_jwt']).optional(),
   })
-  .superRefine(refuseRedirectUris);
+  .superRefine((node, context) => {
+    if (node.token_endpoint_auth_method === 'private_key_jwt' && node.client_secret !== undefined) {
+      const message = 'a node that uses private_key_jwt has no secret: it enrols a key of its own';
+      context.addIssue({ code: 'custom', path: ['client_secret'], message });
+    }
+    refuseRedirectUris(node, context);
+  });
 
 function refuseRedirectUris(
   client: {

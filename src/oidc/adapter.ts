@@ -31,7 +31,7 @@ interface AdapterOptions {
 /** Makes the factory that the engine asks for an adapter per model. */
 export function createAdapterFactory(options: AdapterOptions): AdapterFactory {
   return (model) => {
-    if (model === 'Client') return createClientAdapter(options.clients);
+    if (model === 'Client') return createClientAdapter(options);
     const adapter = createArtifactAdapter(model, options);
     return model === 'DeviceCode' ? forDevices(adapter, model, options) : adapter;
   };
@@ -97,7 +97,7 @@ function createArtifactAdapter(model: string, { artifacts, now }: AdapterOptions
   }
 }
 
-function createClientAdapter(clients: ClientStore): Adapter {
+function createClientAdapter({ clients, now }: Pick<AdapterOptions, 'clients' | 'now'>): Adapter {
   const readOnly = async (): Promise<never> => {
     throw new Error('clients are changed by the command line and the admin API, never by the engine');
   };
@@ -106,7 +106,7 @@ function createClientAdapter(clients: ClientStore): Adapter {
     find: async (clientId) => {
       if (clientId === FIRST_PARTY_CLIENT) return findBuiltInClient();
       const client = await translated(clients.find(clientId));
-      return client === null ? undefined : toEngineClient(client);
+      return client === null ? undefined : toEngineClient(client, now());
     },
     upsert: readOnly,
     destroy: readOnly,

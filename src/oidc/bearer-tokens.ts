@@ -26,6 +26,7 @@ interface BearerTokenOptions {
   readonly findLiveJwt: (token: string) => Promise<AccessTokenClaims | null>;
   readonly resourceServers: Pick<ResourceServerStore, 'findByAudience'>;
   readonly findAccount: FindActiveAccount;
+  readonly vpnAudience: string;
 }
 
 export type FindBearerToken = (value: string) => Promise<BearerToken | null>;
@@ -41,10 +42,10 @@ export function createFindBearerToken(options: BearerTokenOptions): FindBearerTo
 /** A JWT of no declared resource server is a VPN JWT, or one of an API that is no more: neither is a bearer here. */
 async function findJwt(
   value: string,
-  { findLiveJwt, resourceServers, findAccount }: BearerTokenOptions,
+  { findLiveJwt, resourceServers, findAccount, vpnAudience }: BearerTokenOptions,
 ): Promise<BearerToken | null> {
   const claims = await findLiveJwt(value);
-  if (claims === null || typeof claims.aud !== 'string') return null;
+  if (claims === null || typeof claims.aud !== 'string' || claims.aud === vpnAudience) return null;
   if ((await translated(resourceServers.findByAudience(claims.aud))) === null) return null;
   const { sub: subject, client_id: clientId, aud: audience, scope } = claims;
   const scopes = typeof scope === 'string' ? scope.split(' ') : [];

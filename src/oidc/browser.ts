@@ -7,6 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import type { Configuration, Provider } from 'oidc-provider';
 
+import type { SigningSecrets } from '../http/cookies.ts';
 import { visitOf } from '../http/device.ts';
 import type { EndedMarks } from './ended-marks.ts';
 import type { EngineMiddleware } from './engine-middleware.ts';
@@ -30,7 +31,7 @@ const POLICY =
  * `__Host-` keeps other hosts and paths from writing the session's cookie (RFC 6265bis 4.1.3); those of an
  * interaction have its path. A browser takes neither over http, where a development server is.
  */
-export function engineCookies(issuer: string, secret: string): Cookies {
+export function engineCookies(issuer: string, secrets: SigningSecrets): Cookies {
   const isSecure = issuer.startsWith('https:');
   const [host, secure] = isSecure ? ['__Host-', '__Secure-'] : ['', ''];
   return {
@@ -39,9 +40,9 @@ export function engineCookies(issuer: string, secret: string): Cookies {
       interaction: `${secure}portcullis_interaction`,
       resume: `${secure}portcullis_resume`,
     },
-    keys: [
+    keys: secrets.map((secret) =>
       Buffer.from(hkdfSync('sha256', secret, '', 'portcullis engine cookies', 32)).toString('base64url'),
-    ],
+    ),
     long: LASTING,
     short: SHORT,
   };

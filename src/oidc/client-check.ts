@@ -6,6 +6,7 @@ import type { Adapter } from 'oidc-provider';
 
 import type { Client } from '../storage/port.ts';
 import { CLIENT_METHODS, CLIENT_PROPERTIES, SERVER_SCOPES, toEngineClient } from './clients.ts';
+import { TOKEN_EXCHANGE } from './token-exchange.ts';
 
 /** Tells why the engine would refuse the client, or null. */
 export async function checkClient(client: Client): Promise<string | null> {
@@ -23,6 +24,7 @@ export async function checkClient(client: Client): Promise<string | null> {
       devInteractions: { enabled: false },
     },
   });
+  provider.registerGrantType(TOKEN_EXCHANGE, () => undefined); // it is known; nobody uses it here
   try {
     await provider.Client.find(client.clientId);
     return null;
@@ -47,7 +49,7 @@ const keys = (): Promise<readonly JWK[]> =>
 function only(client: Client): Adapter {
   const none = async (): Promise<undefined> => undefined;
   return {
-    find: async () => toEngineClient(client),
+    find: async () => toEngineClient(client, client.updatedAt),
     upsert: none,
     consume: none,
     destroy: none,

@@ -1,7 +1,7 @@
 /** What a page may say of a client: who asks, and where the answer goes. */
 import type { Client as EngineClient } from 'oidc-provider';
 
-import { isFirstParty } from './clients.ts';
+import { isFirstParty, isVpnNode } from './clients.ts';
 
 export interface ClientSummary {
   readonly clientId: string;
@@ -12,6 +12,8 @@ export interface ClientSummary {
   readonly policyUri: string | null;
   readonly tosUri: string | null;
   readonly isFirstParty: boolean;
+  /** Then a person who signs in there lets it use the VPN for them, whatever the scopes (see `vpn/exchange.ts`). */
+  readonly isVpnNode: boolean;
 }
 
 export const summarize = (client: EngineClient): ClientSummary => ({
@@ -22,4 +24,5 @@ export const summarize = (client: EngineClient): ClientSummary => ({
   policyUri: client.policyUri ?? null,
   tosUri: client.tosUri ?? null,
   isFirstParty: isFirstParty(client),
+  isVpnNode: isVpnNode(client),
 });

@@ -5,6 +5,7 @@ import type { AdapterPayload, Client as EngineClient, Provider } from 'oidc-prov
 
 import type { Client, ClientSecret } from '../storage/port.ts';
 import { digest } from './digest.ts';
+import { TOKEN_EXCHANGE } from './token-exchange.ts';
 
 /** Scopes of this server itself; those of an API are declared with its resource server. */
 export const SERVER_SCOPES = [
@@ -15,6 +16,7 @@ export const SERVER_SCOPES = [
   'address',
   'offline_access',
   'read',
+  'customer',
   'admin',
 ] as const;
 
@@ -27,24 +29,28 @@ export const CLIENT_METHODS = [
 ] as const;
 
 /** What the engine keeps for us on its client object, beside RFC 7591's metadata. */
-export const CLIENT_PROPERTIES = ['allowed_scopes', 'first_party', 'require_pkce', 'secrets'] as const;
+export const CLIENT_PROPERTIES = [
+  ...['allowed_scopes', 'first_party', 'require_pkce', 'secrets', 'vpn_node'],
+] as const;
 
 /**
  * RFC 7591 metadata for the engine. It restricts `scope` to this server's own and takes an empty list for
  * "any", so a client without one of them gets the powerless `openid`; all are in `allowed_scopes`.
  * `client_secret` holds a digest: what authenticates is compared by `compareSecret`.
  */
-export function toEngineClient(client: Client): AdapterPayload {
+export function toEngineClient(client: Client, now: number): AdapterPayload {
+  if (client.keys?.some(({ expiresAt }) => expiresAt !== null) === true) return convert(client, now);
   let known = converted.get(client);
-  if (known === undefined) converted.set(client, (known = convert(client)));
+  if (known === undefined) converted.set(client, (known = convert(client, now)));
   return known;
 }
 
-// A store that gives the same object for an unchanged record has it converted once.
+// A store that gives the same object for an unchanged record has it converted once. Not where a key comes to its end:
+// then it is another one, without the record having changed.
 const converted = new WeakMap<Client, AdapterPayload>();
 
-function convert(client: Client): AdapterPayload {
-  const { clientId, metadata, scopes, secrets } = client;
+function convert(client: Client, now: number): AdapterPayload {
+  const { clientId, isVpnNode: isNode, metadata, scopes, secrets } = client;
   const own = scopes.filter((scope) => SERVER_SCOPES.some((known) => known === scope));
   const [newest] = secrets;
   return {
@@ -52,9 +58,23 @@ function convert(client: Client): AdapterPayload {
     client_id: clientId,
     scope: own.join(' ') || 'openid',
     allowed_scopes: scopes,
+    ...(isNode && { vpn_node: true, grant_types: [...grantsOf(metadata), TOKEN_EXCHANGE] }),
+    ...(isNode &&
+      metadata['token_endpoint_auth_method'] === 'private_key_jwt' && { jwks: liveKeys(client, now) }),
     ...(newest !== undefined && { client_secret: newest.hash, secrets }),
   };
 }
+
+/** The keys that a VPN node registered by itself; none while it waits to be enrolled. */
+const liveKeys = ({ keys = [] }: Client, now: number): { readonly keys: readonly object[] } => ({
+  keys: keys
+    .filter(({ expiresAt }) => expiresAt === null || expiresAt > now)
+    .map(({ kid, jwk }) => ({ ...jwk, kid, use: 'sig' })),
+});
+
+/** As they were registered; that a VPN node may exchange is not a matter of its metadata. */
+const grantsOf = ({ grant_types: grants }: Client['metadata']): readonly string[] =>
+  Array.isArray(grants) ? (grants as readonly string[]) : []; // the registry writes them
 
 /** Makes the engine compare digests: no client's secret is stored. Every living secret counts (rotation). */
 export function compareSecretsByDigest(provider: Provider, now: () => number): void {
@@ -74,6 +94,9 @@ export const allowedScopes = (client: EngineClient): readonly string[] =>
 
 /** An administrator vouches for it: its people are not asked for their consent. */
 export const isFirstParty = (client: EngineClient): boolean => client['first_party'] === true;
+
+/** It gets VPN JWTs, for itself and for people who signed in at it. */
+export const isVpnNode = (client: EngineClient): boolean => client['vpn_node'] === true;
 
 /** PKCE is required of every client but a confidential one that an administrator excepted. */
 export const requiresPkce = (client: EngineClient): boolean =>

@@ -3,6 +3,7 @@ import type { JWK } from 'jose';
 import { errors } from 'oidc-provider';
 import type { Client as EngineClient, Configuration, ErrorOut, KoaContextWithOIDC } from 'oidc-provider';
 
+import type { SigningSecrets } from '../http/cookies.ts';
 import type { Outgoing } from '../outgoing.ts';
 import type {
   AccountStore,
@@ -35,18 +36,21 @@ import {
 } from './token-policy.ts';
 import { translated } from './store-errors.ts';
 import type { RotatesRefreshToken, TokenPolicyOptions } from './token-policy.ts';
+import { createJwtCustomizer } from './vpn-tokens.ts';
 
 export interface ConfigurationOptions extends TokenPolicyOptions, Lifetimes {
   readonly issuer: string;
   /** Private JWKs, the signer of each algorithm first. */
   readonly jwks: readonly JWK[];
+  /** Those that ID tokens may be signed by: a key that is only published does not sign. */
+  readonly signingAlgorithms: readonly string[];
   readonly artifacts: ArtifactStore;
-  readonly accounts: Pick<AccountStore, 'find'>;
+  readonly accounts: Pick<AccountStore, 'find' | 'findByUsername'>;
   readonly clients: ClientStore;
   readonly counters: CounterStore;
   readonly resourceServers: ResourceServerStore;
-  /** Signs the engine's cookies. */
-  readonly cookieSecret: string;
+  /** Sign the engine's cookies. */
+  readonly cookieSecrets: SigningSecrets;
   readonly pages: EnginePages;
   /** The way to the servers of clients. */
   readonly outgoing: Outgoing;
@@ -63,12 +67,14 @@ export interface Additions {
 
 // RFC 7523bis, FAPI 2: an assertion that lives longer than this is a password in disguise.
 const MAX_ASSERTION_SECONDS = 5 * 60;
+const ASSERTION_TYPE = /^(application\/)?(jwt|client-authentication\+jwt)$/i;
+const ID_TOKEN_ALGORITHMS = ['RS256', 'ES256', 'EdDSA'] as const;
 // FAPI 2 asks to bear with clocks that are 10 s ahead and to refuse 60 s.
 const MAX_SKEW_SECONDS = 59;
 
 /** The configuration for one key ring. */
 export function toConfiguration(options: ConfigurationOptions, additions: Additions): Configuration {
-  const { issuer, jwks, accounts, resourceServers, cookieSecret, pages, outgoing, now } = options;
+  const { issuer, jwks, accounts, vpn, cookieSecrets, pages, outgoing, now } = options;
   const { grants, sessions, marks, refreshWindow } = additions;
   const findActiveAccount = createFindActiveAccount(accounts);
   const adapterOf = createAdapterFactory(options);
@@ -87,17 +93,19 @@ export function toConfiguration(options: ConfigurationOptions, additions: Additi
     clientAuthMethods: [...CLIENT_METHODS],
     enabledJWA: {
       clientAuthSigningAlgValues: ['RS256', 'PS256', 'ES256', 'EdDSA'],
-      idTokenSigningAlgValues: ['RS256', 'ES256', 'EdDSA'],
+      idTokenSigningAlgValues: ID_TOKEN_ALGORITHMS.filter((alg) => options.signingAlgorithms.includes(alg)),
     },
-    assertJwtClientAuthClaimsAndHeader: (_ctx, claims) => assertClientAssertion(claims, options),
-    extraTokenClaims: createExtraTokenClaims(resourceServers, findActiveAccount),
+    assertJwtClientAuthClaimsAndHeader: (_ctx, claims, header) =>
+      assertClientAssertion(claims, header, options),
+    extraTokenClaims: createExtraTokenClaims(options, findActiveAccount),
+    formats: { customizers: { jwt: createJwtCustomizer(vpn, findActiveAccount) } },
     extraClientMetadata: { properties: [...CLIENT_PROPERTIES] },
     pkce: { required: isPkceRequired },
     allowOmittingSingleRegisteredRedirectUri: false,
     // Origins are decided before the engine (http/cors.ts); it must not decide again.
     clientBasedCORS: () => true,
-    cookies: engineCookies(issuer, cookieSecret),
-    findAccount: createFindAccount(findActiveAccount, marks),
+    cookies: engineCookies(issuer, cookieSecrets),
+    findAccount: createFindAccount(findActiveAccount, marks, options.customers),
     loadExistingGrant: grants.loadExistingGrant,
     interactions: { policy: createPolicy(), url: (_ctx, { uid }) => `/interaction/${uid}` },
     issueRefreshToken: issuesRefreshToken,
@@ -178,11 +186,17 @@ async function isOfActiveAccount(token: object, find: FindActiveAccount): Promis
   return (await find(token.accountId)) !== null;
 }
 
-/** RFC 7523bis 4: the audience is the issuer, alone and as a string, and the assertion is short-lived. */
+/**
+ * RFC 7523bis 4: the audience is the issuer, alone and as a string, and the assertion is short-lived. What a client
+ * signs for another purpose has a type of its own (RFC 8725 3.11), such as a VPN node's request for a new key.
+ */
 function assertClientAssertion(
   claims: Readonly<Record<string, unknown>>,
+  { typ = 'JWT' }: Readonly<Record<string, unknown>>,
   { issuer, now }: ConfigurationOptions,
 ): void {
+  if (!ASSERTION_TYPE.test(String(typ)))
+    throw new errors.InvalidClientAuth('typ is not that of an assertion');
   if (claims['aud'] !== issuer) throw new errors.InvalidClientAuth('aud must be the issuer, as a string');
   if (claims['iat'] !== undefined && Number(claims['iat']) > now() + MAX_SKEW_SECONDS) {
     throw new errors.InvalidClientAuth('iat lies in the future');

@@ -33,6 +33,8 @@ export interface InteractionDetails {
   readonly scopes: readonly string[];
   /** What the person did not allow yet; on the page for consent. */
   readonly missing: Missing;
+  /** The resource among them that stands for the VPN. */
+  readonly vpnResource: string;
   /** Unix seconds. */
   readonly expiresAt: number;
 }
@@ -70,6 +72,7 @@ export function createInteractions(
   provider: Provider,
   grants: Grants,
   marks: Pick<EndedMarks, 'signInTime'>,
+  vpnResource: string,
 ): Interactions {
   const find = async (req: IncomingMessage, res: ServerResponse): Promise<Interaction | null> => {
     try {
@@ -99,7 +102,7 @@ export function createInteractions(
       const found = await find(req, res);
       if (found === null) return null;
       const client = await translatedBack(provider.Client.find(String(found.params['client_id'])));
-      return client === undefined ? null : describe(found, summarize(client));
+      return client === undefined ? null : { ...describe(found, summarize(client)), vpnResource };
     },
     login: async (req, res, { accountId, amr, remember }) => {
       await get(req, res, 'login', 'select_account');
@@ -140,7 +143,7 @@ async function saveGrant(provider: Provider, grants: Grants, interaction: Intera
   return id;
 }
 
-function describe(interaction: Interaction, client: ClientSummary): InteractionDetails {
+function describe(interaction: Interaction, client: ClientSummary): Omit<InteractionDetails, 'vpnResource'> {
   const { uid, prompt, params, session, deviceCode, exp } = interaction;
   return {
     uid,

@@ -24,7 +24,7 @@ export interface Lifetimes {
 const CODE_SECONDS = 60;
 // RFC 8628 3.2: long enough to fetch a second device and to sign in there.
 const DEVICE_CODE_SECONDS = 600;
-const ID_TOKEN_SECONDS = 3_600;
+export const ID_TOKEN_SECONDS = 3_600;
 // Registering and verifying an address may come in between.
 const INTERACTION_SECONDS = 3_600;
 

@@ -5,6 +5,8 @@
 import type { JSONWebKeySet, JWK } from 'jose';
 import { Provider } from 'oidc-provider';
 
+import { pinClientAddress } from '../http/client-address.ts';
+import type { TrustedProxies } from '../http/client-address.ts';
 import { pinOrigin } from '../http/security.ts';
 import { createFindBearerToken } from './bearer-tokens.ts';
 import type { FindBearerToken } from './bearer-tokens.ts';
@@ -39,17 +41,23 @@ import type { Sessions } from './sessions.ts';
 import { translatedBack } from './store-errors.ts';
 import { createFindLiveJwt, createStructuredTokens } from './structured-tokens.ts';
 import type { FindLiveJwt } from './structured-tokens.ts';
+import { createFindSubject } from './subject-tokens.ts';
+import type { FindSubject } from './subject-tokens.ts';
+import { registerTokenExchange } from './token-exchange.ts';
+import type { ExchangeToken } from './token-exchange.ts';
+import { createIsPersonLive } from './vpn-tokens.ts';
 
 export interface EngineOptions extends ConfigurationOptions, Pick<KeyIntrospectionOptions, 'findApiKey'> {
   /** So long a used refresh token gets its answer again; 0: never. */
   readonly refreshRetryWindowSeconds: number;
+  /** RFC 8693, for VPN nodes. */
+  readonly exchangeToken: ExchangeToken;
   /** Clients are told of sessions that end. */
   readonly notices: LogoutNotices;
   readonly events: EngineEvents;
   /** Development only: refusals say in the answer what is otherwise in the log alone. */
   readonly showDetail: boolean;
-  /** Proxies in front of this server; each adds one entry to X-Forwarded-For. */
-  readonly trustedHops: number;
+  readonly trustedProxies: TrustedProxies;
 }
 
 /** A live access token that a client got for itself. */
@@ -65,6 +73,8 @@ export interface Engine extends BrowserSessions {
   findClientToken(value: string): Promise<ClientToken | null>;
   /** What a living access token of any kind stands for; null for any other value. */
   readonly findBearerToken: FindBearerToken;
+  /** Whom a token stands for that a VPN node presents, and that was issued to it. */
+  readonly findSubject: FindSubject;
   readonly interactions: Interactions;
   readonly sessions: Pick<Sessions, 'list' | 'end' | 'endAll'>;
   /** What tells a client of a logout; null where the client is gone or is told of none any more. */
@@ -90,25 +100,36 @@ export function createEngine(options: EngineOptions): Engine {
   const provider = new Provider(issuer, toConfiguration(options, { grants, sessions, marks, refreshWindow }));
   // It makes contexts of its own: whether a cookie is for https, and who visits, is decided there as everywhere.
   pinOrigin(provider, issuer);
-  provider.proxy = options.trustedHops > 0;
-  provider.maxIpsCount = options.trustedHops;
+  pinClientAddress(provider, options.trustedProxies);
   compareSecretsByDigest(provider, now);
   queueLogouts(provider, notices);
   createEventBridge(provider, events, showDetail);
+  const { counters, accounts, resourceServers, vpn } = options;
+  const { audience: vpnAudience } = vpn.resourceServer;
+  registerTokenExchange(provider, vpn.resourceServer, options.exchangeToken);
 
-  const { counters, accounts, resourceServers } = options;
   const findAccount = createFindActiveAccount(accounts);
   const findClient = (clientId: string) => translatedBack(provider.Client.find(clientId));
   const jwks = publicJwks(options.jwks);
-  const findLiveJwt = createFindLiveJwt({ issuer, jwks, artifacts, findClient, findAccount, now });
+  const isPersonLive = createIsPersonLive({ vpn, accounts, marks });
+  const findLiveJwt = createFindLiveJwt({
+    ...{ issuer, jwks, artifacts, findClient, findAccount, now },
+    vpn: { audience: vpnAudience, isPersonLive, hasEnded: vpn.hasEnded },
+  });
   const handle = createHandler(provider, options, findLiveJwt, refreshWindow.middleware);
-  const findBearerToken = createFindBearerToken({ provider, findLiveJwt, resourceServers, findAccount });
+  const findBearerToken = createFindBearerToken({
+    ...{ provider, findLiveJwt, resourceServers, findAccount, vpnAudience },
+  });
+  const findSubject = createFindSubject({
+    ...{ issuer, jwks, artifacts, sessions, findBearerToken, findAccount, now },
+  });
   return {
     handle,
     firstParty: createFirstParty(provider, handle, { lifetimes: options, counters, events, marks, now }),
     findClientToken: (value) => translatedBack(findClientToken(provider, value)),
     findBearerToken: (value) => translatedBack(findBearerToken(value)),
-    interactions: createInteractions(provider, grants, marks),
+    findSubject: (...subject) => translatedBack(findSubject(...subject)),
+    interactions: createInteractions(provider, grants, marks, vpn.resourceServer.identifier),
     sessions,
     issueLogoutToken: (notice) => translatedBack(issueLogoutToken(provider, notice)),
     applications: grants,
@@ -123,14 +144,19 @@ function createHandler(
   findLiveJwt: FindLiveJwt,
   refreshWindow: EngineMiddleware,
 ): EngineMiddleware {
-  const { artifacts, pages } = options;
+  const { artifacts, pages, vpn } = options;
   const [run] = provider.middleware;
   if (run === undefined) throw new Error('the protocol engine has no middleware');
   // The engine makes the plain Koa context its own: it defines `ctx.oidc` on it.
   const untranslated = run as unknown as EngineMiddleware;
   const engine: EngineMiddleware = (ctx, next) => translatedBack(untranslated(ctx, next));
   const documents = createDocumentCache();
-  const structuredTokens = createStructuredTokens(findLiveJwt, artifacts);
+  const structuredTokens = createStructuredTokens(
+    findLiveJwt,
+    artifacts,
+    vpn,
+    options.customers.findLiveToken,
+  );
   const apiKeys = createKeyIntrospection(options);
   const browser = withEngineCookies(provider, withHandOn(pages, engine));
 

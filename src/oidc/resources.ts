@@ -3,6 +3,7 @@ import { errors } from 'oidc-provider';
 import type { ResourceServer as EngineResourceServer } from 'oidc-provider';
 
 import type { ResourceServer } from '../storage/port.ts';
+import { CUSTOMER_SCOPE } from './customer-claims.ts';
 
 /** Opens a sealed HS256 secret. */
 export type OpenSecret = (sealed: string, identifier: string) => string;
@@ -21,7 +22,8 @@ export function toEngineResource(
     throw new errors.InvalidTarget("the client is registered for none of this resource server's scopes");
   }
   return {
-    scope: scopes.join(' '),
+    // What its gateway needs to know of a customer goes with the token of any API.
+    scope: [...scopes, ...clientScopes.filter((scope) => scope === CUSTOMER_SCOPE)].join(' '),
     audience: server.audience,
     accessTokenTTL: server.accessTokenLifetime,
     accessTokenFormat: 'jwt',

@@ -79,6 +79,15 @@ export function createSessions(options: SessionOptions) {
       return found.sort((a, b) => b.lastSeenAt - a.lastSeenAt);
     },
 
+    /** Whether a session of the account that did not end has this grant for the client. */
+    holdGrant: async (accountId: string, clientId: string, grantId: string): Promise<boolean> => {
+      for await (const page of pagesOf(accountId)) {
+        const holder = page.find(({ authorizations }) => authorizations?.[clientId]?.grantId === grantId);
+        if (holder !== undefined) return !(await hasEnded(holder, marks, options));
+      }
+      return false;
+    },
+
     ...createEndings(marks, options),
 
     /**

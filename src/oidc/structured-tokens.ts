@@ -8,10 +8,13 @@ import type { JSONWebKeySet, JWTPayload } from 'jose';
 import type { Client as EngineClient, KoaContextWithOIDC } from 'oidc-provider';
 
 import type { ArtifactStore } from '../storage/port.ts';
+import { isVpnNode } from './clients.ts';
 import { artifactId } from './digest.ts';
+import type { CustomersOfEngine } from './customer-claims.ts';
 import type { EngineMiddleware } from './engine-middleware.ts';
 import type { FindActiveAccount } from './people.ts';
 import { translatedBack } from './store-errors.ts';
+import type { VpnTokens } from './vpn-tokens.ts';
 
 const MODEL = 'RevokedJwt';
 /** Names the grant of a person's JWT, which nobody else can tell anything by. */
@@ -26,6 +29,12 @@ interface LiveJwtOptions {
   readonly artifacts: ArtifactStore;
   readonly findClient: (clientId: string) => Promise<EngineClient | undefined>;
   readonly findAccount: FindActiveAccount;
+  readonly vpn: {
+    readonly audience: string;
+    /** Whether the JWT of a person at a node still holds. */
+    readonly isPersonLive: (claims: AccessTokenClaims) => Promise<boolean>;
+    readonly hasEnded: VpnTokens['hasEnded'];
+  };
   readonly now: () => number;
 }
 
@@ -46,7 +55,9 @@ export type FindLiveJwt = (
 /** Finds the claims of a JWT of ours that is good now, and whose client and person are still there. */
 export function createFindLiveJwt(options: LiveJwtOptions): FindLiveJwt {
   const verify = createVerifier(options);
-  const { artifacts, findClient, now } = options;
+  const { artifacts, findClient, vpn, now } = options;
+  const isHeld = async (claims: AccessTokenClaims): Promise<boolean> =>
+    claims.aud === vpn.audience ? vpn.isPersonLive(claims) : isGranted(claims, options);
 
   return async (token, isWanted = () => true) => {
     const claims = await verify(token);
@@ -54,7 +65,8 @@ export function createFindLiveJwt(options: LiveJwtOptions): FindLiveJwt {
     if ((await findClient(claims.client_id)) === undefined) return null;
     // A client is its own subject (RFC 9068 2.2); every other one is a person.
     const isOfPerson = claims.sub !== claims.client_id;
-    if (isOfPerson && !(await isGranted(claims, options))) return null;
+    if (isOfPerson && !(await isHeld(claims))) return null;
+    if (claims.aud === vpn.audience && (await vpn.hasEnded(claims))) return null;
     return (await artifacts.find(MODEL, artifactId(MODEL, claims.jti), now())) === null ? claims : null;
   };
 }
@@ -73,23 +85,34 @@ async function isGranted(claims: AccessTokenClaims, options: LiveJwtOptions): Pr
 export function createStructuredTokens(
   findLive: FindLiveJwt,
   artifacts: Pick<ArtifactStore, 'upsert'>,
+  vpn: Pick<VpnTokens, 'resourceServer' | 'end'>,
+  findCustomerToken: CustomersOfEngine['findLiveToken'],
 ): EngineMiddleware {
+  const { audience: vpnAudience } = vpn.resourceServer;
   const answer: EngineMiddleware = async (ctx, next) => {
     await next();
     if (!isRefusedAsStructured(ctx) || isSymmetric(String(ctx.oidc.params?.['token']))) return;
     const claims = await findLive(String(ctx.oidc.params?.['token']), (found) =>
-      concerns(found, ctx.oidc.client?.clientId),
+      concerns(found, ctx.oidc.client, vpnAudience),
     );
     ctx.status = 200;
     if (ctx.path === '/introspect') {
-      ctx.body = claims === null ? { active: false } : { active: true, token_type: 'Bearer', ...claims };
+      const found = claims ?? (await findOfCustomer(ctx));
+      ctx.body = found === null ? { active: false } : { active: true, token_type: 'Bearer', ...found };
       return;
     }
     ctx.body = '';
     if (claims === null || claims.client_id !== ctx.oidc.client?.clientId) return;
-    const { jti, exp } = claims;
+    const { jti, exp, aud } = claims;
+    if (aud === vpnAudience) await vpn.end({ jti, exp }); // first: asked again, a revoked one is not found any more
     await artifacts.upsert({ model: MODEL, id: artifactId(MODEL, jti), payload: {}, expiresAt: exp });
   };
+
+  /** The token of a customer is for the gateway of its API alone, and nobody's to revoke here. */
+  async function findOfCustomer({ oidc: { params, client } }: KoaContextWithOIDC): Promise<object | null> {
+    const found = await findCustomerToken(String(params?.['token']));
+    return found?.aud === client?.clientId ? found : null;
+  }
 
   return async (ctx, next) => {
     await answer(ctx, next);
@@ -113,9 +136,19 @@ function isSymmetric(token: string): boolean {
   }
 }
 
-/** Its own client, or the resource server that it is for, which introspects under its audience as client id. */
-const concerns = ({ client_id, aud }: AccessTokenClaims, clientId: string | undefined): boolean =>
-  clientId !== undefined && (client_id === clientId || aud === clientId);
+/**
+ * Its own client, or the resource server that it is for, which introspects under its audience as client id. A VPN JWT
+ * is for all nodes.
+ */
+function concerns(
+  { client_id, aud }: AccessTokenClaims,
+  client: EngineClient | undefined,
+  vpnAudience: string,
+): boolean {
+  if (client === undefined) return false;
+  const { clientId } = client;
+  return client_id === clientId || aud === clientId || (aud === vpnAudience && isVpnNode(client));
+}
 
 function createVerifier({ issuer, jwks, now }: LiveJwtOptions) {
   const keys = createLocalJWKSet(jwks);

@@ -7,18 +7,24 @@ import type { Client as EngineClient, Configuration, KoaContextWithOIDC } from '
 
 import type { ResourceServerStore } from '../storage/port.ts';
 import { allowedScopes, requiresPkce } from './clients.ts';
+import { customerClaims } from './customer-claims.ts';
+import type { CustomersOfEngine } from './customer-claims.ts';
 import { roleAt } from './people.ts';
 import type { FindActiveAccount } from './people.ts';
 import { GRANT_CLAIM, grantClaimOf } from './structured-tokens.ts';
 import { toEngineResource } from './resources.ts';
 import type { OpenSecret } from './resources.ts';
 import { translated } from './store-errors.ts';
+import { assertVpnRequest } from './vpn-tokens.ts';
+import type { VpnTokens } from './vpn-tokens.ts';
 
 export interface TokenPolicyOptions {
   readonly resourceServers: ResourceServerStore;
   readonly openSecret: OpenSecret;
   /** Audiences that no resource server may have, such as that of VPN JWTs. */
   readonly isReservedAudience: (audience: string) => boolean;
+  readonly vpn: VpnTokens;
+  readonly customers: CustomersOfEngine;
 }
 
 type Features = NonNullable<Configuration['features']>;
@@ -41,13 +47,28 @@ export function resourceIndicators(options: TokenPolicyOptions): ResourceIndicat
     },
     getResourceServerInfo: async (ctx, identifier, client) => {
       assertRequest(ctx, client);
-      return findResource(identifier, client, options);
+      return findResource(ctx, identifier, client, options);
     },
+    // At a node nothing else is of use: who asks for its resource need not name it again to redeem the code.
+    useGrantedResource: async (_ctx, { resource }) => isVpnAlone(resource, options),
   };
 }
 
-async function findResource(identifier: string, client: EngineClient, options: TokenPolicyOptions) {
-  const { resourceServers, isReservedAudience, openSecret } = options;
+const isVpnAlone = (resource: unknown, { vpn }: TokenPolicyOptions): boolean =>
+  resource === vpn.resourceServer.identifier ||
+  (Array.isArray(resource) && resource.length === 1 && resource[0] === vpn.resourceServer.identifier);
+
+async function findResource(
+  ctx: KoaContextWithOIDC,
+  identifier: string,
+  client: EngineClient,
+  options: TokenPolicyOptions,
+) {
+  const { resourceServers, isReservedAudience, openSecret, vpn } = options;
+  if (identifier === vpn.resourceServer.identifier) {
+    assertVpnRequest(ctx, client, vpn.resourceServer, AUTHORIZATION_ROUTES.has(ctx.oidc.route));
+    return toEngineResource(vpn.resourceServer, allowedScopes(client), openSecret);
+  }
   const found = await translated(resourceServers.find(identifier));
   if (found === null) throw new errors.InvalidTarget('no such resource server is declared here');
   if (isReservedAudience(found.audience)) {
@@ -71,20 +92,28 @@ function assertRequest({ oidc }: KoaContextWithOIDC, client: EngineClient): void
 
 /** The hook that runs once a token's scopes are known. */
 export function createExtraTokenClaims(
-  resourceServers: ResourceServerStore,
+  { resourceServers, vpn, customers }: Pick<TokenPolicyOptions, 'resourceServers' | 'vpn' | 'customers'>,
   findAccount: FindActiveAccount,
 ): ExtraTokenClaims {
   return async (ctx, token) => {
     if (token.kind === 'ClientCredentials') {
       refuseUngrantedScopes(ctx, token);
-      return undefined;
+      return customerClaims(token, () => customers.claimsOfClient(token.clientId ?? ''));
     }
     const { resourceServer } = token;
-    if (resourceServer === undefined || !('accountId' in token)) return undefined;
+    if (!('accountId' in token)) return undefined;
+    const { accountId } = token;
+    const ofCustomer = await customerClaims(token, async () => {
+      const holder = await findAccount(accountId);
+      return holder && customers.claimsOfAccount(holder.username);
+    });
+    if (resourceServer === undefined) return ofCustomer;
+    // All of its claims are the VPN slice's: see `vpn-tokens.ts`.
+    if (resourceServer.identifier() === vpn.resourceServer.identifier) return undefined;
     const ofGrant = { [GRANT_CLAIM]: grantClaimOf(token.grantId) };
     const found = await translated(resourceServers.find(resourceServer.identifier()));
-    const account = await findAccount(token.accountId);
-    return found === null || account === null ? ofGrant : { ...ofGrant, ...roleAt(found, account) };
+    const account = await findAccount(accountId);
+    return { ...ofCustomer, ...ofGrant, ...(found !== null && account !== null && roleAt(found, account)) };
   };
 }
 
@@ -122,14 +151,15 @@ export type RotatesRefreshToken = Exclude<NonNullable<Configuration['rotateRefre
  */
 export const rotatesRefreshToken =
   (options: TokenPolicyOptions): RotatesRefreshToken =>
-  async ({ oidc }) => {
-    const { client, refreshToken, params } = oidc;
-    const resource = params?.['resource'] ?? [];
+  async (ctx) => {
+    const { client, refreshToken, params } = ctx.oidc;
+    const granted = refreshToken?.resource;
+    const resource = params?.['resource'] ?? (isVpnAlone(granted, options) ? granted : []);
     for (const asked of Array.isArray(resource) ? resource : [resource]) {
       if (typeof asked !== 'string' || refreshToken?.resourceIndicators.has(asked) !== true) {
         throw new errors.InvalidTarget();
       }
-      if (client !== undefined) await findResource(asked, client, options);
+      if (client !== undefined) await findResource(ctx, asked, client, options);
     }
     if (Array.isArray(resource) && resource.length > 1) {
       throw new errors.InvalidTarget('only a single resource indicator value can be asked for');

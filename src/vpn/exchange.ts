@@ -1,31 +1,31 @@
 /**
- * The exchange: a VPN node's own access token for the VPN JWT (RFC 9068) that other nodes check by our JWKS.
- * Nothing that the node sends decides a claim; all come from what is stored of it and from the settings.
+ * The exchange: what a VPN node has, for the VPN JWT (RFC 9068) that other nodes check by our JWKS. Two ways lead here,
+ * POST /vpn/auth by the node's own access token and RFC 8693 by its credentials; what is checked of the node and of the
+ * person, counted, issued and told is the same for both.
  */
-import { randomUUID } from 'node:crypto';
+import { AppError, isAppError } from '../errors.ts';
+import type { Account } from '../storage/port.ts';
+import { assertNode, assertRate, assertScope, getNodeToken } from './admission.ts';
+import type { AdmissionOptions } from './admission.ts';
+import { VPN_SCOPE } from './claims.ts';
+import type { VpnClaims, VpnClaimsMaker } from './claims.ts';
+import type { Settle } from './settling.ts';
 
-import { AppError } from '../errors.ts';
-import type { ClientStore, CounterStore } from '../storage/port.ts';
-
-const SCOPE = 'read';
-const NODE_ROLE = 'node';
 /** RFC 8693 3: what was issued is an access token in the form of a JWT. */
 const ISSUED_TOKEN_TYPE = 'urn:ietf:params:oauth:token-type:access_token';
-const RATE_WINDOW_SECONDS = 60;
 
-/** Claims of a VPN JWT for the node itself. */
-export interface VpnClaims {
-  readonly iss: string;
-  readonly aud: string;
-  readonly sub: string;
-  readonly client_id: string;
-  readonly jti: string;
-  readonly iat: number;
-  readonly exp: number;
-  readonly scope: string;
-  readonly username: string;
-  readonly role: string;
-  readonly level: number;
+/** What may stand for a person (RFC 8693 3). */
+const SUBJECT_KINDS: ReadonlyMap<string, SubjectKind> = new Map([
+  ['urn:ietf:params:oauth:token-type:id_token', 'id_token'],
+  ['urn:ietf:params:oauth:token-type:access_token', 'access_token'],
+]);
+
+export type SubjectKind = 'id_token' | 'access_token';
+
+/** A token of the person on whose behalf the node asks, as it was sent. */
+export interface SubjectToken {
+  readonly token: string;
+  readonly type: string;
 }
 
 export interface VpnTokenAnswer {
@@ -36,21 +36,27 @@ export interface VpnTokenAnswer {
   readonly issued_token_type: string;
 }
 
-export interface VpnExchangeOptions {
-  readonly issuer: string;
-  readonly audience: string;
+/** A VPN JWT that was issued. */
+export interface VpnTokenIssued {
+  readonly requestId: string;
+  readonly clientId: string;
+  /** Null: for the node itself. */
+  readonly accountId: string | null;
+  /** By which grant of the token endpoint; null at /vpn/auth, which is none. */
+  readonly grantType: string | null;
+  readonly jti: string;
+}
+
+export interface VpnExchangeOptions extends AdmissionOptions {
+  readonly claims: VpnClaimsMaker;
   readonly lifetimeSeconds: number;
-  /** Exchanges a minute that one node may do; null: as many as it likes. */
-  readonly maxPerMinute: number | null;
-  readonly clients: Pick<ClientStore, 'find'>;
-  readonly counters: Pick<CounterStore, 'hit'>;
-  readonly findClientToken: (
-    value: string,
-  ) => Promise<{ clientId: string; scopes: readonly string[] } | null>;
+  /** Whom a live token of that kind stands for, which was issued to that node; null for any other value. */
+  readonly findSubject: (kind: SubjectKind, value: string, clientId: string) => Promise<Account | null>;
+  readonly settle: Settle;
   /** Signs an RFC 9068 JWT by RS256. */
   readonly sign: (claims: VpnClaims) => Promise<string>;
   readonly events: {
-    vpnTokenIssued(event: { requestId: string; clientId: string; jti: string }): void;
+    vpnTokenIssued(event: VpnTokenIssued): void;
     vpnTokenRefused(event: {
       requestId: string;
       ip: string;
@@ -58,100 +64,122 @@ export interface VpnExchangeOptions {
       reason: string;
     }): void;
   };
-  readonly now: () => number;
 }
 
-export interface VpnExchangeRequest {
+interface Asking {
   readonly requestId: string;
   readonly ip: string;
+}
+
+export interface BearerExchange extends Asking {
   readonly bearer: string;
+  /** Null: for the node itself. */
+  readonly subject: SubjectToken | null;
 }
 
-/** Makes the exchange. It throws `invalid_token`, `insufficient_scope`, `unauthorized_client`, `too_many_requests`. */
-export function createVpnExchange(options: VpnExchangeOptions) {
-  const { events, sign, lifetimeSeconds } = options;
-
-  return async ({ requestId, ip, bearer }: VpnExchangeRequest): Promise<VpnTokenAnswer> => {
-    let clientId: string | undefined;
-    try {
-      const token = await getToken(bearer, options);
-      clientId = token.clientId;
-      await assertNode(clientId, options);
-      assertScope(token.scopes);
-      await assertRate(clientId, options);
-    } catch (error) {
-      if (error instanceof AppError && error.status < 500) {
-        events.vpnTokenRefused({ requestId, ip, clientId, reason: error.code });
-      }
-      throw error;
-    }
-    const claims = nodeClaims(clientId, options);
-    const access_token = await sign(claims);
-    events.vpnTokenIssued({ requestId, clientId, jti: claims.jti });
-    return {
-      access_token,
-      token_type: 'Bearer',
-      expires_in: lifetimeSeconds,
-      scope: SCOPE,
-      issued_token_type: ISSUED_TOKEN_TYPE,
-    };
-  };
+export interface ClientExchange extends Asking {
+  /** The node, which the token endpoint authenticated. */
+  readonly clientId: string;
+  readonly subject: SubjectToken;
+  readonly grantType: string;
 }
 
-async function getToken(bearer: string, { findClientToken }: VpnExchangeOptions) {
-  const token = await findClientToken(bearer);
-  if (token !== null) return token;
-  throw new AppError(
-    'invalid_token',
-    'The access token is unknown, expired or revoked: get a new one by client_credentials and try again.',
-  );
+/** Both throw `invalid_request` for a bad subject token, `unauthorized_client` and `too_many_requests`. */
+export interface VpnExchange {
+  /** By the node's access token; throws `invalid_token` and `insufficient_scope`, too. */
+  byBearer(request: BearerExchange): Promise<VpnTokenAnswer>;
+  /** By the node's credentials (RFC 8693). */
+  byClient(request: ClientExchange): Promise<VpnTokenAnswer>;
 }
 
-async function assertNode(clientId: string, { clients }: VpnExchangeOptions): Promise<void> {
-  const client = await clients.find(clientId);
-  if (client === null) throw new AppError('invalid_token', 'The client of this access token was deleted.');
-  if (client.isVpnNode) return;
-  throw new AppError(
-    'unauthorized_client',
-    'This client is no VPN node: an administrator registers one by portcullis vpn-nodes create.',
-  );
-}
-
-function assertScope(scopes: readonly string[]): void {
-  if (scopes.includes(SCOPE)) return;
-  throw new AppError('insufficient_scope', `Ask for the access token with scope=${SCOPE}.`);
-}
-
-async function assertRate(
-  clientId: string,
-  { counters, maxPerMinute, now }: VpnExchangeOptions,
-): Promise<void> {
-  if (maxPerMinute === null) return;
-  const { count, resetsAt } = await counters.hit(`vpn:${clientId}`, RATE_WINDOW_SECONDS, now());
-  if (count <= maxPerMinute) return;
-  throw new AppError(
-    'too_many_requests',
-    `This node exchanged ${maxPerMinute} tokens within a minute: keep the JWT until shortly before it expires.`,
-    { retryAfterSeconds: Math.max(1, resetsAt - now()) },
-  );
-}
-
-function nodeClaims(
-  clientId: string,
-  { issuer, audience, lifetimeSeconds, now }: VpnExchangeOptions,
-): VpnClaims {
-  const iat = now();
+/** Makes the exchange. */
+export function createVpnExchange(options: VpnExchangeOptions): VpnExchange {
   return {
-    iss: issuer,
-    aud: audience,
-    sub: clientId,
-    client_id: clientId,
-    jti: randomUUID(),
-    iat,
-    exp: iat + lifetimeSeconds,
-    scope: SCOPE,
-    username: clientId,
-    role: NODE_ROLE,
-    level: 0,
+    byBearer: async ({ bearer, subject, ...asking }) => {
+      const node = await told(asking, undefined, options, () => getNodeToken(bearer, options));
+      return told(asking, node.clientId, options, async () => {
+        await assertNode(node.clientId, options);
+        assertScope(node.scopes);
+        return issue({ ...asking, clientId: node.clientId, subject, grantType: null }, options);
+      });
+    },
+    byClient: ({ clientId, subject, grantType, ...asking }) =>
+      told(asking, clientId, options, async () => {
+        await assertNode(clientId, options);
+        return issue({ ...asking, clientId, subject, grantType }, options);
+      }),
   };
+}
+
+/** Does the work, and tells of a refusal. */
+async function told<T>(
+  { requestId, ip }: Asking,
+  clientId: string | undefined,
+  { events }: VpnExchangeOptions,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (isAppError(error) && error.status < 500) {
+      events.vpnTokenRefused({ requestId, ip, clientId, reason: error.code });
+    }
+    throw error;
+  }
+}
+
+interface Issuing extends Asking {
+  readonly clientId: string;
+  readonly subject: SubjectToken | null;
+  readonly grantType: string | null;
+}
+
+async function issue(
+  { requestId, clientId, subject, grantType }: Issuing,
+  options: VpnExchangeOptions,
+): Promise<VpnTokenAnswer> {
+  await assertRate(clientId, options);
+  const { claims: make, sign, events, lifetimeSeconds, settle } = options;
+  const read = async (): Promise<Account | null> => {
+    await assertNode(clientId, options); // it was a moment ago; now it is as of the time of issue
+    return subject === null ? null : getSubject(subject, clientId, options);
+  };
+  const { at, found: account } = await settle(read, (person) => [
+    { kind: 'node', subject: clientId },
+    ...(person === null ? [] : [{ kind: 'person', subject: person.username } as const]),
+  ]);
+  const claims = account === null ? make.ofNode(clientId, at) : make.ofPerson(clientId, account, at);
+  const access_token = await sign(claims);
+  events.vpnTokenIssued({
+    ...{ requestId, clientId, grantType, jti: claims.jti },
+    accountId: account?.id ?? null,
+  });
+  return {
+    access_token,
+    token_type: 'Bearer',
+    expires_in: lifetimeSeconds,
+    scope: VPN_SCOPE,
+    issued_token_type: ISSUED_TOKEN_TYPE,
+  };
+}
+
+/** Whatever is wrong with it, the answer is the same, and never the node's own JWT. */
+async function getSubject(
+  { token, type }: SubjectToken,
+  clientId: string,
+  { findSubject }: VpnExchangeOptions,
+): Promise<Account> {
+  const kind = SUBJECT_KINDS.get(type);
+  if (kind === undefined) {
+    throw new AppError(
+      'invalid_request',
+      `subject_token_type: one of ${[...SUBJECT_KINDS.keys()].join(', ')} (RFC 8693 3).`,
+    );
+  }
+  const account = await findSubject(kind, token, clientId);
+  if (account !== null) return account;
+  throw new AppError(
+    'invalid_request',
+    `subject_token: no live ${kind === 'id_token' ? 'ID token' : 'access token'} of a person that was issued to this node.`,
+  );
 }

@@ -59,20 +59,20 @@ describeOnBothStores('apply', (store) => {
       const dry = await run('--dry-run');
       expect([dry.code, dry.err]).toEqual([0, '']);
       expect(dry.out).toMatch(
-        /^\+ resource_servers .*\n\+ clients billing\n.*Dry run: 4 created, 0 updated/s,
+        /^\+ resource_servers .*\n\+ clients billing\n.*Dry run: 6 created, 0 updated/s,
       );
       expect(dry.out).not.toContain('client_secret');
       expect(await snapshot()).toEqual(before);
 
       const first = await run();
       expect([first.code, first.err]).toEqual([0, '']);
-      expect(first.out).toMatch(/4 created, 0 updated, 0 unchanged\.\n$/);
-      expect(first.out.match(/client_secret: [\w-]{43} \(shown this once\)/g)).toHaveLength(3);
+      expect(first.out).toMatch(/6 created, 0 updated, 0 unchanged\.\n$/);
+      expect(first.out.match(/client_secret: [\w-]{43} \(shown this once\)/g)).toHaveLength(4);
       const after = await snapshot();
 
       const second = await run();
       expect([second.code, second.err]).toEqual([0, '']);
-      expect(second.out).toMatch(/^= resource_servers .*0 created, 0 updated, 4 unchanged\.\n$/s);
+      expect(second.out).toMatch(/^= resource_servers .*0 created, 0 updated, 6 unchanged\.\n$/s);
       expect(second.out).not.toContain('client_secret');
       expect(await snapshot()).toEqual(after);
     });
@@ -203,7 +203,7 @@ clients: [{ client_id: old-client, scope: api }]`;
     };
 
     test.each<[string, string, readonly (readonly [number, string, RegExp])[]]>([
-      ['an unknown section', 'clients: []\ncustomers: []\n', [[2, 'customers', /no such field/]]],
+      ['an unknown section', 'clients: []\nclusters: []\n', [[2, 'clusters', /no such field/]]],
       [
         'an unknown field',
         'vpn_nodes:\n  - client_id: a\n    nmae: x\n',

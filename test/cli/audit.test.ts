@@ -204,7 +204,7 @@ describeOnBothStores('audit', (kind) => {
   test('a record that was made without the SECRET_KEY is found', async () => {
     const forger = createAudit({
       store: installation().storage.audit,
-      secretKey: 'another',
+      chainKey: 'another',
       now: () => 1_800_000_000,
     });
     await forger.as({ actor: 'cli', ip: null, requestId: null })(

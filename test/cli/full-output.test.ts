@@ -117,3 +117,20 @@ describe('a command whose answer cannot be written', () => {
     expect(err).toMatch(/\nexit 1\n$/);
   });
 });
+
+describeWhereFull('a backup that nobody takes to its end', () => {
+  test.each([
+    ['a full disk', `exec "$@" > ${FULL}`],
+    ['a reader that has gone', 'set -o pipefail; "$@" | true'],
+  ])('is none, and is told so: %s', async (_name, line) => {
+    const child = start('/bin/bash', ['-c', line, 'bash', ...PORTCULLIS, 'backup', '--output', '-'], {
+      cwd: makeFolder(),
+    });
+    started.push(child);
+    const { code, err } = await child.ended;
+    expect([code, err]).toEqual([
+      1,
+      expect.stringMatching(/^Standard output took only a part of it \(.*\): it is no backup\.\n$/),
+    ]);
+  });
+});

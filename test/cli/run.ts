@@ -20,15 +20,17 @@ interface Surroundings {
   readonly env?: Readonly<Record<string, string>>;
   /** Standard input; nothing where it is left out. */
   readonly stdin?: Readable & { readonly isTTY?: boolean };
+  /** Whether a person looks at what is printed. */
+  readonly isTerminal?: boolean;
+  /** Takes what is written to standard output as bytes. */
+  readonly onBytes?: (bytes: Uint8Array) => void;
 }
 
 /** What a command printed, and the code that it would have ended with. */
 type Printed = { -readonly [Key in keyof Ran]: Ran[Key] };
 
-function printer({ cwd, env = {}, stdin = Readable.from([]) }: Surroundings): {
-  readonly io: Io;
-  readonly printed: Printed;
-} {
+function printer(surroundings: Surroundings): { readonly io: Io; readonly printed: Printed } {
+  const { cwd, env = {}, stdin = Readable.from([]), isTerminal = false, onBytes } = surroundings;
   const printed: Printed = { out: '', err: '', code: 0 };
   const io: Io = {
     env,
@@ -38,7 +40,9 @@ function printer({ cwd, env = {}, stdin = Readable.from([]) }: Surroundings): {
       (text) => void (printed.err += text),
     ),
     out: (text) => void (printed.out += text),
+    outBytes: async (bytes) => onBytes?.(bytes),
     err: (text) => void (printed.err += text),
+    isTerminal: () => isTerminal,
     setExitCode: (code) => void (printed.code = code),
   };
   return { io, printed };

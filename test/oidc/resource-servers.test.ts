@@ -38,8 +38,8 @@ describeOnBothStores('resource servers', (store) => {
     api = { id: 'api-rs', secret: made.get('api-rs') ?? '' };
   });
 
-  const jwks = async (): Promise<JSONWebKeySet> =>
-    (await (await server().request('/jwks')).json()) as JSONWebKeySet; // RFC 7517 5
+  const jwks = async (origin = server().origin): Promise<JSONWebKeySet> =>
+    (await (await fetch(`${origin}/jwks`)).json()) as JSONWebKeySet; // RFC 7517 5
 
   const introspect = async (token: string, by: Credentials): Promise<Record<string, unknown>> =>
     json(await server().request('/introspect', form({ token }, basic(by))));
@@ -58,6 +58,22 @@ describeOnBothStores('resource servers', (store) => {
     expect(protectedHeader.kid).toBeDefined();
     expect(payload).toMatchObject({ sub: client.id, client_id: client.id, scope: 'orders' });
     expect(payload.jti).toBeDefined();
+  });
+
+  test('EdDSA signs once there is a key for it', async () => {
+    const resource = 'https://api.test/eddsa';
+    const declared = { identifier: resource, audience: 'api-ed', signing_alg: 'EdDSA', scopes: ['orders'] };
+    const declare = () => apply(server().administration, { resource_servers: [declared] });
+    await expect(declare()).rejects.toThrow('portcullis keys create --alg EdDSA');
+    await server().administration.keys.create('EdDSA');
+    await declare();
+    const { origin } = await server().startInstance(); // it has the key from the start
+    const asked = form({ grant_type: 'client_credentials', resource, scope: 'orders' }, basic(client));
+    const { access_token: token } = await json(await fetch(`${origin}/token`, asked));
+    const verified = await jwtVerify(String(token), createLocalJWKSet(await jwks(origin)), {
+      ...{ audience: 'api-ed', typ: 'at+jwt', algorithms: ['EdDSA'] },
+    });
+    expect(verified.payload).toMatchObject({ client_id: client.id, scope: 'orders' });
   });
 
   test('its lifetime is that of the resource server', async () => {
@@ -163,7 +179,7 @@ describeOnBothStores('resource servers', (store) => {
     const [header = '', payload = '', signature = ''] = token.split('.');
     const { kid = '' } = decodeProtectedHeader(token);
     const none = `${Buffer.from('{"alg":"none","typ":"at+jwt"}').toString('base64url')}.${payload}.`;
-    const [rsa] = (await jwks()).keys.filter(({ kty }) => kty === 'RSA');
+    const rsa = (await jwks()).keys.find((key) => key.kid === kid);
     const confused = await new SignJWT({ client_id: client.id })
       .setProtectedHeader({ alg: 'HS256', typ: 'at+jwt', kid })
       .setIssuer(server().issuer)
@@ -185,7 +201,9 @@ describeOnBothStores('resource servers', (store) => {
 
   test('the JWKS shows public members only, each key with alg, use and kid', async () => {
     const { keys } = await jwks();
-    expect(keys.map(({ alg }) => alg).sort()).toEqual(['ES256', 'RS256']);
+    const always = keys.map(({ alg }) => alg).filter((alg) => alg !== 'EdDSA');
+    // Of each the one that signs and the one that is to sign after it.
+    expect(always.sort()).toEqual(['ES256', 'ES256', 'RS256', 'RS256']);
     for (const key of keys) {
       expect(key).toMatchObject({
         use: 'sig',

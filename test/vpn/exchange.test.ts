@@ -153,6 +153,11 @@ describeOnBothStores('the VPN exchange', (store) => {
       { subject_token: 'x', subject_token_type: 'urn:ietf:params:oauth:token-type:id_token' },
     ],
     ['an empty subject token', { subject_token: '' }],
+    ['a subject token without its type', { subject_token: 'x' }],
+    [
+      'a subject token of 17,000 characters',
+      { subject_token: 'x'.repeat(17_000), subject_token_type: 'urn:ietf:params:oauth:token-type:id_token' },
+    ],
     ['a subject token type alone', { subject_token_type: 'urn:ietf:params:oauth:token-type:access_token' }],
     ['a subject token of another type', { subject_token: { $ne: null } }],
     ['a role', { role: 'admin' }],
@@ -196,6 +201,17 @@ describeOnBothStores('the VPN exchange', (store) => {
     const [, payload = ''] = String((await json(answer))['access_token']).split('.');
     const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString());
     expect(claims).toMatchObject({ sub: node.id, role: 'node', level: 0 });
+  });
+
+  test('refuses a subject token in the query, where it would be overlooked', async () => {
+    const answer = await exchange(server(), await getToken(server(), node), {}, '/vpn/auth/?subject_token=x');
+    expect([answer.status, await json(answer)]).toEqual([
+      400,
+      expect.objectContaining({
+        error: 'invalid_request',
+        error_description: expect.stringContaining('body'),
+      }),
+    ]);
   });
 
   test('says when to come back once a node asked too often, on every instance and path', async () => {

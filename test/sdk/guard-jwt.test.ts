@@ -111,6 +111,11 @@ describe('a JWT', () => {
     expect(await verify(issuer.token({ key: { ...pss, kid: 'two' } }))).toBe(INVALID);
   });
 
+  test('by an algorithm that the options leave out is refused', async () => {
+    const narrow = createGuard({ ...issuer.options, algorithms: ['RS256'] });
+    expect(await outcome(narrow.verify(await issuer.token()))).toBe(INVALID);
+  });
+
   test('by HMAC under the public key, or by nothing, is refused', async () => {
     const claims = { iss: ISSUER, aud: AUDIENCE, sub: 'x', client_id: 'x', jti: 'x', iat: issuer.at };
     const confused = new SignJWT({ ...claims, exp: issuer.at + 600 })
@@ -346,6 +351,8 @@ describe('a guard', () => {
     ['that keeps answers for ever', { introspection: { ...introspection, cacheSeconds: NaN } }],
     ['that takes nothing', { accept: [] }],
     ['that takes what it cannot verify', { accept: ['jwt', 'api-key'] }],
+    ['that takes no algorithm', { algorithms: [] }],
+    ['that takes one by a secret', { algorithms: ['RS256', 'HS256'] }],
   ])('%s does not start', (_name, options) => {
     expect(() => createGuard({ ...issuer.options, ...options })).toThrow();
   });

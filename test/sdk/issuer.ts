@@ -49,9 +49,9 @@ export interface TestIssuer {
   token(changes?: TokenChanges): Promise<string>;
 }
 
-/** An issuer with one ES256 key. */
-export async function createIssuer(): Promise<TestIssuer> {
-  const key = await makeKey('one');
+/** An issuer with one key. */
+export async function createIssuer(alg = 'ES256'): Promise<TestIssuer> {
+  const key = await makeKey('one', alg);
   const fetch: Fetch = async (input, init = {}) => {
     const url = new URL(typeof input === 'object' && 'href' in input ? input.href : '');
     issuer.asked.push(url.pathname);

@@ -52,8 +52,12 @@ export class GuardError extends Error {
   }
 }
 
+/** True for an error, also of another realm. `Error.isError` came with Node 24, and this runs on Node 20, too. */
+export const isError = (value: unknown): value is Error =>
+  Object.prototype.toString.call(value) === '[object Error]';
+
 /** True for a GuardError, also one of another copy of this package; `code` asks for a certain one. */
 export function isGuardError(error: unknown, code?: GuardErrorCode): error is GuardError {
-  if (!Error.isError(error) || error.name !== 'GuardError' || !('code' in error)) return false;
+  if (!isError(error) || error.name !== 'GuardError' || !('code' in error)) return false;
   return code === undefined || error.code === code;
 }

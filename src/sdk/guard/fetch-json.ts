@@ -17,7 +17,8 @@ export async function fetchJson(fetch: Fetch, url: URL, init: RequestInit = {}):
   return JSON.parse(await readText(answer)) as unknown;
 }
 
-async function readText({ url, body }: Response): Promise<string> {
+/** The text of an answer; rejects for a longer one than this server ever gives. */
+export async function readText({ url, body }: Response): Promise<string> {
   const decoder = new TextDecoder();
   let text = '';
   let bytes = 0;

@@ -4,6 +4,7 @@
  */
 import type { JSONWebKeySet, JWTVerifyGetKey } from 'jose';
 
+import { assertSecure } from './address.ts';
 import { assertMeets, assertSensible, invalid, toAuth } from './auth.ts';
 import type { Auth, Claims, Requirements } from './auth.ts';
 import { assertShort, isApiKey, readCredential } from './credential.ts';
@@ -15,12 +16,15 @@ import type { Fetch } from './fetch-json.ts';
 import { createIntrospection } from './introspection.ts';
 import type { Introspect } from './introspection.ts';
 import { createJwtVerifier, looksLikeJwt } from './jwt.ts';
-import { createKeySet, fixedKeySet } from './key-set.ts';
+import { ALGORITHMS, createKeySet, fixedKeySet } from './key-set.ts';
 import { koaMiddleware, nodeMiddleware } from './middleware.ts';
 import type { KoaMiddleware, NodeMiddleware } from './middleware.ts';
 import { assertNotRevoked } from './revocations.ts';
 import type { RevocationFeed } from './revocations.ts';
 
+export { followRevocations } from '../feed/feed.ts';
+export type { FollowedRevocations, RevocationFollowerOptions } from '../feed/feed.ts';
+export type { OutagePolicy } from '../feed/outage.ts';
 export type { Auth, Claims, Requirements } from './auth.ts';
 export type { Headers } from './credential.ts';
 export { GuardError, isGuardError } from './errors.ts';
@@ -60,6 +64,8 @@ export interface GuardOptions {
   readonly introspection?: IntrospectionSettings | undefined;
   /** The kinds that are taken; all that can be verified, if left out. */
   readonly accept?: readonly Credential[] | undefined;
+  /** The signature algorithms of JWTs that are taken: RS256, ES256 and EdDSA, if left out. */
+  readonly algorithms?: readonly string[] | undefined;
   /** Tells which tokens ended before their time. */
   readonly revocations?: RevocationFeed | undefined;
   /** The address of this back end's metadata (RFC 9728), told in each challenge. */
@@ -104,7 +110,7 @@ export function createGuard(options: GuardOptions): Guard {
   };
   const guarding = (requirements: Requirements = {}) => {
     assertSensible(requirements, audiences);
-    return async (headers: Headers): Promise<Auth> => verify(readCredential(headers), requirements);
+    return async (headers: Headers) => ({ auth: await verify(readCredential(headers), requirements) });
   };
   return {
     verify: async (token, requirements = {}) => {
@@ -121,9 +127,9 @@ function createVerifier(
   options: GuardOptions,
   audiences: readonly string[],
 ): (token: string) => Promise<Claims> {
-  const { issuer, introspection, accept = KINDS, now = systemTime } = options;
+  const { issuer, introspection, accept = KINDS, algorithms = ALGORITHMS, now = systemTime } = options;
   assertOptions(options, audiences);
-  const verifyJwt = createJwtVerifier({ issuer, audiences, findKey: toKeySet(options), now });
+  const verifyJwt = createJwtVerifier({ issuer, audiences, algorithms, findKey: toKeySet(options), now });
   const introspect =
     introspection === undefined ? undefined : createIntrospector(options, introspection, audiences);
   const verifiers: Readonly<Record<Credential, Introspect | undefined>> = {
@@ -178,7 +184,7 @@ function createIntrospector(
 
 /** A guard that is put together wrongly must not start: each of these would let in the wrong ones, or nobody. */
 function assertOptions(options: GuardOptions, audiences: readonly string[]): void {
-  const { issuer, jwks, introspection, accept } = options;
+  const { issuer, jwks, introspection, accept, algorithms } = options;
   assertSecure(new URL(issuer));
   if (jwks !== undefined && 'href' in jwks) assertSecure(jwks);
   if (audiences.length === 0 || audiences.includes('')) throw new TypeError('audience: name at least one');
@@ -190,13 +196,8 @@ function assertOptions(options: GuardOptions, audiences: readonly string[]): voi
   if (introspection === undefined && accept?.some((kind) => kind !== 'jwt') === true) {
     throw new TypeError('accept: opaque tokens and API keys need introspection');
   }
-}
-
-/** Keys and answers that come in the clear can be anybody's. Loopback is this machine. */
-function assertSecure({ protocol, hostname, href }: URL): void {
-  const isLoopback = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
-  if (protocol !== 'https:' && !(protocol === 'http:' && isLoopback)) {
-    throw new TypeError(`${href}: use https, or http on loopback`);
+  if (algorithms?.length === 0 || algorithms?.some((name) => !ALGORITHMS.includes(name)) === true) {
+    throw new TypeError(`algorithms: name some of ${ALGORITHMS.join(', ')}`);
   }
 }
 

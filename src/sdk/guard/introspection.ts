@@ -108,7 +108,7 @@ function assertLive(claims: Claims, { issuer, audiences, now }: IntrospectionOpt
 }
 
 /** RFC 6749 2.3.1: both are form-encoded before they are joined. */
-function basic(clientId: string, clientSecret: string): string {
+export function basic(clientId: string, clientSecret: string): string {
   const encode = (text: string): string => new URLSearchParams([['', text]]).toString().slice(1);
   return `Basic ${Buffer.from(`${encode(clientId)}:${encode(clientSecret)}`).toString('base64')}`;
 }

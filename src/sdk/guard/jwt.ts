@@ -7,8 +7,7 @@ import type { JWTVerifyGetKey } from 'jose';
 
 import { invalid } from './auth.ts';
 import type { Claims } from './auth.ts';
-import { GuardError, isGuardError } from './errors.ts';
-import { ALGORITHMS } from './key-set.ts';
+import { GuardError, isError, isGuardError } from './errors.ts';
 
 /** Three parts of base64url: no JSON form, no encryption, no missing signature. */
 const COMPACT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
@@ -19,6 +18,7 @@ const REQUIRED = ['iss', 'aud', 'sub', 'client_id', 'jti', 'iat', 'exp'];
 interface JwtOptions {
   readonly issuer: string;
   readonly audiences: readonly string[];
+  readonly algorithms: readonly string[];
   readonly findKey: JWTVerifyGetKey;
   readonly now: () => number;
 }
@@ -29,7 +29,7 @@ export type VerifyJwt = (token: string) => Promise<Claims>;
 export const looksLikeJwt = (token: string): boolean => token.includes('.');
 
 /** Gives the claims of a token that is good now; throws a GuardError otherwise. */
-export function createJwtVerifier({ issuer, audiences, findKey, now }: JwtOptions): VerifyJwt {
+export function createJwtVerifier({ issuer, audiences, algorithms, findKey, now }: JwtOptions): VerifyJwt {
   return async (token) => {
     if (!COMPACT.test(token)) throw invalid('This is no access token.');
     const currentDate = new Date(now() * 1000);
@@ -38,7 +38,7 @@ export function createJwtVerifier({ issuer, audiences, findKey, now }: JwtOption
         issuer,
         audience: [...audiences],
         typ: 'at+jwt',
-        algorithms: [...ALGORITHMS],
+        algorithms: [...algorithms],
         requiredClaims: REQUIRED,
         clockTolerance: LEEWAY_SECONDS,
         currentDate,
@@ -66,8 +66,8 @@ export function assertUnbound(cnf: unknown): void {
 }
 
 /** jose's errors speak of the token; whatever else is thrown is no fault of its bearer. */
-function translate(error: unknown): unknown {
-  if (isGuardError(error) || !Error.isError(error) || !('code' in error)) return error;
+export function translate(error: unknown): unknown {
+  if (isGuardError(error) || !isError(error) || !('code' in error)) return error;
   if (error.code === 'ERR_JWT_EXPIRED') {
     return new GuardError('ERR_GUARD_TOKEN_EXPIRED', 'The token has expired.', { cause: error });
   }

@@ -5,7 +5,7 @@
 import { createLocalJWKSet, errors } from 'jose';
 import type { JSONWebKeySet, JWTVerifyGetKey } from 'jose';
 
-import { GuardError } from './errors.ts';
+import { GuardError, isError } from './errors.ts';
 
 /** Signature algorithms that access tokens of this server can have, HS256 apart: it has no public key. */
 export const ALGORITHMS: readonly string[] = ['RS256', 'ES256', 'EdDSA'];
@@ -91,7 +91,7 @@ const requireKid =
   };
 
 const isUnknownKey = (error: unknown): boolean =>
-  Error.isError(error) && 'code' in error && error.code === errors.JWKSNoMatchingKey.code;
+  isError(error) && 'code' in error && error.code === errors.JWKSNoMatchingKey.code;
 
 /** The keys that say what they are for; a set without one of them is a fault of the issuer, not an empty set. */
 function usable(document: unknown): JSONWebKeySet {

@@ -20,9 +20,13 @@ export interface KoaContext {
 /** Koa middleware: `ctx.state.auth` is an {@link Auth} for whatever comes after it. */
 export type KoaMiddleware = (ctx: KoaContext, next: () => Promise<unknown>) => Promise<void>;
 
-/** What the middleware uses of a request of `node:http`. */
-export interface NodeRequest {
+/** What any middleware uses of a request of `node:http`. */
+export interface NodeHeaders {
   readonly headers: Headers;
+}
+
+/** What the guard uses of a request of `node:http`. */
+export interface NodeRequest extends NodeHeaders {
   auth?: Auth;
 }
 
@@ -34,21 +38,22 @@ export interface NodeResponse {
 }
 
 /** Middleware of the `(req, res, next)` form: `req.auth` is an {@link Auth} for whatever comes after it. */
-export type NodeMiddleware = (
-  request: NodeRequest,
+export type NodeMiddleware<Request extends NodeHeaders = NodeRequest> = (
+  request: Request,
   response: NodeResponse,
   next: (error?: unknown) => void,
 ) => void;
 
-type Authenticate = (headers: Headers) => Promise<Auth>;
+/** Reads from the headers what the routes are told; rejects with a GuardError where it keeps the request out. */
+type Admit<Told extends object> = (headers: Headers) => Promise<Told>;
 
-/** Koa middleware around `authenticate`. */
+/** Koa middleware around `admit`: what it gives becomes part of `ctx.state`. */
 export const koaMiddleware =
-  (authenticate: Authenticate, resourceMetadata: string | undefined): KoaMiddleware =>
+  (admit: Admit<object>, resourceMetadata: string | undefined): KoaMiddleware =>
   async (ctx, next) => {
-    let auth: Auth;
+    let told: object;
     try {
-      auth = await authenticate(ctx.headers);
+      told = await admit(ctx.headers);
     } catch (error) {
       if (!isGuardError(error)) throw error;
       const { status, headers, body } = toRefusal(error, resourceMetadata);
@@ -57,17 +62,20 @@ export const koaMiddleware =
       ctx.set({ ...headers }); // after the body, whose kind Koa guesses
       return;
     }
-    Object.assign(ctx.state, { auth });
+    Object.assign(ctx.state, told);
     await next();
   };
 
-/** `(req, res, next)` middleware around `authenticate`. */
+/** `(req, res, next)` middleware around `admit`: what it gives becomes part of `req`. */
 export const nodeMiddleware =
-  (authenticate: Authenticate, resourceMetadata: string | undefined): NodeMiddleware =>
+  <Told extends object>(
+    admit: Admit<Told>,
+    resourceMetadata: string | undefined,
+  ): NodeMiddleware<NodeHeaders & Partial<Told>> =>
   (request, response, next) => {
-    authenticate(request.headers).then(
-      (auth) => {
-        request.auth = auth;
+    admit(request.headers).then(
+      (told) => {
+        Object.assign(request, told);
         next();
       },
       (error: unknown) => {

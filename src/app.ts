@@ -26,22 +26,26 @@ import { createViews } from './http/views.ts';
 import { causeOf, startJobs } from './composition/jobs.ts';
 import { createLedger } from './composition/ledger.ts';
 import type { Ledger } from './composition/ledger.ts';
+import { createNodeRoutes } from './composition/node-enrolment.ts';
+import { keyPolicyOf } from './composition/key-policy.ts';
+import type { KeySetOptions } from './keys/key-set.ts';
 import { createKeystore } from './keys/keystore.ts';
 import type { Keystore } from './keys/keystore.ts';
 import { createSealer } from './keys/sealer.ts';
-import type { Sealer } from './keys/sealer.ts';
 import { createMailer } from './mail/mailer.ts';
 import type { Mailer } from './mail/mailer.ts';
 import { createLogger, createMetrics } from './observability.ts';
-import type { Metrics } from './observability.ts';
+import type { Logger, Metrics } from './observability.ts';
 import type { KoaContextWithOIDC } from './oidc/engine-middleware.ts';
 import { createReadiness } from './readiness.ts';
+import { countAll, openEverything } from './composition/sealed.ts';
+import type { SealedCounts } from './composition/sealed.ts';
 import { createService } from './composition/service.ts';
 import type { Service } from './composition/service.ts';
 import { openStorage } from './storage/open.ts';
-import type { SigningKeyStore, Storage } from './storage/port.ts';
+import type { Storage } from './storage/port.ts';
 import { readVersion } from './version.ts';
-import { createVpnExchange } from './vpn/exchange.ts';
+import { createRevocationRoutes } from './vpn/revocation-routes.ts';
 import { createVpnRoutes } from './vpn/routes.ts';
 
 export interface ServerOptions {
@@ -52,6 +56,8 @@ export interface ServerOptions {
   readonly now?: () => number;
   /** What a refused sign-in takes at least; tests shorten it. */
   readonly refusalMs?: number | undefined;
+  /** How often the key set is read; tests whose clock runs faster shorten it. */
+  readonly keyReloadMs?: number | undefined;
   /** Opens the store; tests wrap it to add latency or faults. */
   readonly open?: (databaseUrl: string) => Promise<Storage>;
 }
@@ -66,7 +72,8 @@ export interface PortcullisServer {
 
 /** Starts the server. It listens at once and answers 503 until the store can be reached. */
 export async function startServer(options: ServerOptions): Promise<PortcullisServer> {
-  const { config, secrets, logDestination, refusalMs, now = systemTime, open = openStorage } = options;
+  const { config, secrets, logDestination, refusalMs, keyReloadMs } = options;
+  const { now = systemTime, open = openStorage } = options;
   const logger = createLogger(config.logLevel, logDestination);
   const metrics = createMetrics();
   const logged = createEvents({ store: storeNameOf(config), logger, metrics });
@@ -86,28 +93,26 @@ export async function startServer(options: ServerOptions): Promise<PortcullisSer
   };
   const begin = async (): Promise<DemoNode | null> => {
     const onUnavailable = createOnUnavailable(events, readiness.waitFor);
-    storage = await untilAvailable(() => open(secrets.databaseUrl), onUnavailable, stopping.signal);
-    const sealer = createSealer(secrets.secretKey);
-    ledger = createLedger({ storage, secretKey: secrets.secretKey, events: logged, now });
-    const keystore = openKeystore(config, recordKeyChanges(storage.signingKeys, ledger.audit), sealer, now);
-    const ring = await untilAvailable(() => keystore.prepare(), onUnavailable, stopping.signal);
+    const whenThere = <T>(work: () => Promise<T>): Promise<T> =>
+      untilAvailable(work, onUnavailable, stopping.signal);
+    const opened = (storage = await whenThere(() => open(secrets.databaseUrl)));
+    const sealer = createSealer(secrets.secretKey, secrets.previousSecretKey);
+    const { chainKey, previous } = await whenThere(() => openEverything(opened, sealer));
+    ledger = createLedger({ storage, chainKey, events: logged, now });
+    const store = recordKeyChanges(storage.signingKeys, ledger.audit);
+    const keystore = openKeystore(config, { store, sealer, events, now });
+    const ring = await whenThere(keystore.prepare);
     const shared = { config, secrets, storage, ledger, sealer, mailer, events, renderPage, refusalMs, now };
     service = createService({ ...shared, ring });
     readiness.serve(storage.ping);
-    jobs = startJobs({ service, keystore, ledger, events, now, signal: stopping.signal });
+    jobs = startJobs({ service, keystore, ledger, events, keyReloadMs, now, signal: stopping.signal });
     tellStarted(events, config, server.port);
+    if (secrets.previousSecretKey !== null) tellPreviousKey(events, previous);
     return config.environment === 'development' ? createDemoNode(storage, ledger.audit, now) : null;
   };
 
-  const routers = [
-    createHealthRoutes(readiness.check),
-    createBrandRoutes(config.brand.logo),
-    createVpnRoutes(createExchange(config, running, events, now)),
-  ];
-  const onAnswer = (answer: Answer): void => {
-    metrics.observeRequest(answer);
-    logger.debug({ event: 'answered', ...answer });
-  };
+  const routers = createRouters(config, readiness.check, running);
+  const onAnswer = createOnAnswer(metrics, logger);
   const onFailure = createOnFailure(events, () => service !== null);
   const http = composeHttp({ config, running, routers, renderPage, onFailure, onAnswer });
   const server = await listenOnBoth(config, http, metrics.registry);
@@ -151,12 +156,40 @@ function tellStarted(events: Events, { issuer, database }: Config, port: number)
   events.serverStarted({ version: readVersion(), issuer, port, storeKind: database.kind });
 }
 
+/** It is a key more that can leak, so it goes as soon as nothing needs it. */
+function tellPreviousKey(events: Events, needed: SealedCounts): void {
+  const isNeeded = countAll(needed) > 0;
+  const advice = isNeeded
+    ? 'Run `portcullis keys reencrypt`, then unset SECRET_KEY_PREVIOUS.'
+    : 'Nothing needs it any more: unset SECRET_KEY_PREVIOUS.';
+  events.previousSecretKey({ ...needed, advice });
+}
+
 /** Tells why the start waits: in the log, and whoever asks whether it is ready. */
 const createOnUnavailable =
   (events: Events, waitFor: (cause: string) => void) =>
   (error: Error): void => {
     waitFor(causeOf(error));
     events.storeLost({ cause: causeOf(error) });
+  };
+
+const createRouters = (
+  config: Config,
+  check: Parameters<typeof createHealthRoutes>[0],
+  running: () => Service,
+): HttpAppOptions['routers'] => [
+  createHealthRoutes(check),
+  createBrandRoutes(config.brand.logo),
+  createVpnRoutes((request) => running().vpnExchange.byBearer(request)),
+  createNodeRoutes(config, running),
+  createRevocationRoutes(() => running().vpnFeed.reading),
+];
+
+const createOnAnswer =
+  (metrics: Metrics, logger: Logger) =>
+  (answer: Answer): void => {
+    metrics.observeRequest(answer);
+    logger.debug({ event: 'answered', ...answer });
   };
 
 /** What a request ended with. Until the service runs the start itself tells of its store. */
@@ -167,13 +200,16 @@ const createOnFailure =
     else if (isRunning()) events.storeLost({ cause: causeOf(failure.error) });
   };
 
-const openKeystore = (config: Config, store: SigningKeyStore, sealer: Sealer, now: () => number): Keystore =>
+interface KeystoreParts extends Pick<KeySetOptions, 'store' | 'sealer' | 'now'> {
+  readonly events: Events;
+}
+
+const openKeystore = (config: Config, { events, ...parts }: KeystoreParts): Keystore =>
   createKeystore({
-    store,
-    sealer,
+    ...parts,
+    policy: keyPolicyOf(config),
     keysFolder: config.keysFolder,
-    jwksMaxAgeSeconds: config.tokens.jwksMaxAgeSeconds,
-    now,
+    onRetiredFile: (file) => events.keyFileRetired({ file }),
   });
 
 interface HttpParts extends Pick<HttpAppOptions, 'routers' | 'renderPage' | 'onFailure' | 'onAnswer'> {
@@ -185,7 +221,7 @@ const composeHttp = ({ config, running, routers, renderPage, onFailure, onAnswer
   createHttpApp({
     issuer: config.issuer,
     isDevelopment: !config.isProduction,
-    trustedHops: config.trustedProxies,
+    trustedProxies: config.trustedProxies,
     allowedOrigins: config.corsAllowedOrigins,
     isClientOrigin: (origin) => running().isClientOrigin(origin),
     jwksMaxAgeSeconds: config.tokens.jwksMaxAgeSeconds,
@@ -209,23 +245,6 @@ const openMailer = (config: Config, { smtpUrl }: Secrets, events: Events): Maile
     brandName: config.brand.name,
     events,
     isDevelopment: config.environment === 'development',
-  });
-
-const createExchange = (config: Config, running: () => Service, events: Events, now: () => number) =>
-  createVpnExchange({
-    issuer: config.issuer,
-    audience: config.vpn.audience,
-    lifetimeSeconds: config.vpn.tokenLifetimeSeconds,
-    maxPerMinute: config.rateLimits ? config.vpn.exchangesPerMinute : null,
-    clients: { find: (clientId) => running().storage.clients.find(clientId) },
-    counters: { hit: (...hit) => running().storage.counters.hit(...hit) },
-    findClientToken: (value) => running().current().engine.findClientToken(value),
-    sign: (claims) =>
-      running()
-        .current()
-        .sign({ ...claims }),
-    events,
-    now,
   });
 
 const systemTime = (): number => Math.floor(Date.now() / 1000);

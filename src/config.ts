@@ -8,7 +8,8 @@ import { ensureDevelopmentSecrets, readDevelopmentSecrets } from './config/devel
 import type { ConfigFault, Source } from './config/faults.ts';
 import type { SettingFlags, Sources } from './config/resolve.ts';
 import type { Env } from './config/secret-sources.ts';
-import type { SecretName } from './config/secrets.ts';
+import type { KeyName } from './config/secret-format.ts';
+import type { GivenSecrets, SecretName } from './config/secrets.ts';
 import { settle } from './config/settle.ts';
 import type { SettingValues } from './config/settings.ts';
 import type { ListenAddress } from './config/values.ts';
@@ -42,7 +43,8 @@ export interface Config {
   readonly database:
     | { readonly kind: 'sqlite'; readonly path: string }
     | { readonly kind: 'mongodb'; readonly redactedUrl: string };
-  readonly trustedProxies: number;
+  /** How many there are, or their networks (see `networks.ts`). */
+  readonly trustedProxies: number | readonly string[];
   readonly corsAllowedOrigins: readonly string[];
   /** Null: no metrics. */
   readonly metricsAddress: ListenAddress | null;
@@ -67,6 +69,14 @@ export interface Config {
     /** 0: a refresh token that comes twice is always a replay. */
     readonly refreshRetryWindowSeconds: number;
   };
+  /** Of signing keys. */
+  readonly keys: {
+    /** So long a key is published before it signs. */
+    readonly publishAheadSeconds: number;
+    /** Null: by command only. */
+    readonly rotateEverySeconds: number | null;
+    readonly algorithms: readonly string[];
+  };
   /** The JSON API's own tokens. */
   readonly api: {
     readonly accessTokenSeconds: number;
@@ -90,7 +100,18 @@ export interface Config {
     readonly audience: string;
     readonly tokenLifetimeSeconds: number;
     readonly exchangesPerMinute: number;
+    readonly keyOverlapSeconds: number;
     readonly roles: Readonly<Record<string, number>>;
+  };
+  readonly customers: {
+    readonly audience: string;
+    readonly tokenLifetimeSeconds: number;
+    readonly maxTokenLifetimeSeconds: number;
+    readonly maxTokenBytes: number;
+    /** What the metadata of each has to meet; null: nothing of the operator's own. */
+    readonly metadataSchema: { readonly path: string; readonly schema: object } | null;
+    /** Type → what it may do. */
+    readonly tiers: SettingValues['customersTiers'];
   };
 }
 
@@ -98,12 +119,27 @@ export interface Config {
 export interface Secrets {
   /** Encrypts at rest. */
   readonly secretKey: string;
+  /** The one before it, which still opens what it encrypted; null where there is none. */
+  readonly previousSecretKey: string | null;
   /** Signs our own cookies and cursors. */
   readonly jwtSecretKey: string;
+  /** The one before it, whose signatures are still good; null where there is none. */
+  readonly previousJwtSecretKey: string | null;
   /** `sqlite:` with an absolute path, `mongodb://…` or `mongodb+srv://…`. */
   readonly databaseUrl: string;
   readonly smtpUrl: string | null;
+  /** Signs test tokens of VPN nodes; null in production, and where there are none. */
+  readonly vpnTestSecret: string | null;
 }
+
+/** What signs cookies and cursors: the first key signs, each is good for what it signed. */
+export const signingSecretsOf = ({
+  jwtSecretKey,
+  previousJwtSecretKey,
+}: JwtSecrets): readonly [string, ...string[]] =>
+  previousJwtSecretKey === null ? [jwtSecretKey] : [jwtSecretKey, previousJwtSecretKey];
+
+export type JwtSecrets = Pick<Secrets, 'jwtSecretKey' | 'previousJwtSecretKey'>;
 
 export type ConfigResult =
   | {
@@ -136,18 +172,34 @@ export function loadConfig(input: ConfigInput): ConfigResult {
 
   const keys = completeKeys(given, () => ensureDevelopmentSecrets(config.varFolder));
   if (!keys.ok) return { ok: false, faults: [keys.fault], warnings };
-  const { SECRET_KEY: secretKey, JWT_SECRET_KEY: jwtSecretKey } = keys.secrets;
-  const secrets = { secretKey, jwtSecretKey, databaseUrl, smtpUrl: given.SMTP_URL?.value ?? null };
-  return { ok: true, config, secrets, sources, warnings };
+  return { ok: true, config, secrets: toSecrets(keys.secrets, given, databaseUrl), sources, warnings };
 }
+
+const toSecrets = (
+  keys: Readonly<Record<KeyName, string>>,
+  given: GivenSecrets,
+  databaseUrl: string,
+): Secrets => ({
+  secretKey: keys.SECRET_KEY,
+  previousSecretKey: given.SECRET_KEY_PREVIOUS?.value ?? null,
+  jwtSecretKey: keys.JWT_SECRET_KEY,
+  previousJwtSecretKey: given.JWT_SECRET_KEY_PREVIOUS?.value ?? null,
+  databaseUrl,
+  smtpUrl: given.SMTP_URL?.value ?? null,
+  vpnTestSecret: given.VPN_TEST_SECRET?.value ?? null,
+});
 
 /** Reads the configuration for people to look at: changes nothing, makes no secrets and gives none away. */
 export function inspectConfig(input: ConfigInput): ConfigInspection {
   const { config, sources, given, faults, warnings } = settle(input);
   const kept = config.isProduction ? null : readDevelopmentSecrets(config.varFolder);
+  const sourceOf = (name: SecretName): Source => given[name]?.source ?? { kind: 'missing' };
   const secretSources = {
     ...keySources(given, kept),
-    SMTP_URL: given.SMTP_URL?.source ?? ({ kind: 'missing' } as const),
+    SECRET_KEY_PREVIOUS: sourceOf('SECRET_KEY_PREVIOUS'),
+    JWT_SECRET_KEY_PREVIOUS: sourceOf('JWT_SECRET_KEY_PREVIOUS'),
+    SMTP_URL: sourceOf('SMTP_URL'),
+    VPN_TEST_SECRET: sourceOf('VPN_TEST_SECRET'),
   };
   const isKeptBroken =
     kept !== null && !kept.ok && (given.SECRET_KEY === null || given.JWT_SECRET_KEY === null);

@@ -71,13 +71,21 @@ export function createEvents({ store, logger, metrics }: EventsOptions) {
   return {
     tokenIssued: (details: ForRequest & { clientId: string; grantType: string; scope: string }): void =>
       record('info', 'token_issued', details),
-    vpnTokenIssued: (details: ForRequest & { clientId: string; jti: string }): void =>
-      record('info', 'vpn_token_issued', details),
+    /** `accountId` null: for the node itself; `grantType` null: at /vpn/auth. */
+    vpnTokenIssued: (
+      details: ForRequest & {
+        clientId: string;
+        accountId: string | null;
+        grantType: string | null;
+        jti: string;
+      },
+    ): void => record('info', 'vpn_token_issued', details),
     protocolRefused: (
       details: Refusal & { endpoint: string; error: string; detail: string | undefined },
     ): void => record('info', 'protocol_refused', details),
     vpnTokenRefused: (details: Refusal & { reason: string }): void =>
       record('info', 'vpn_token_refused', details),
+    ...nodeKeyEvents(record),
     /** Told once a window of each subject, or the log would grow with what was refused. */
     rateLimited: (details: ForRequest & { ip: string; policy: string }): void =>
       record('warn', 'rate_limited', details),
@@ -91,7 +99,21 @@ export function createEvents({ store, logger, metrics }: EventsOptions) {
     /** Where the audit log stands: kept elsewhere it tells whether the newest records are still there. */
     auditReached: (details: { seq: number; hash: string }): void => record('info', 'audit_reached', details),
     auditLost: (details: { count: number; cause: string }): void => record('warn', 'audit_lost', details),
-    keysChanged: (details: { kids: readonly string[] }): void => record('info', 'keys_changed', details),
+    /** `signers`: algorithm → the kid that signs now. */
+    keysChanged: (details: { kids: readonly string[]; signers: Readonly<Record<string, string>> }): void =>
+      record('info', 'keys_changed', details),
+    /** Nobody could verify what these keys sign: this instance goes on with those that it has. */
+    keysRefused: (details: { signers: Readonly<Record<string, string>>; cause: string }): void =>
+      record('warn', 'keys_refused', details),
+    /** Its key was retired, and a kid never comes back: the file may go. */
+    keyFileRetired: (details: { file: string }): void => record('warn', 'key_file_retired', details),
+    /** How much of what is in the store needs SECRET_KEY_PREVIOUS. */
+    previousSecretKey: (details: {
+      signingKeys: number;
+      resourceServers: number;
+      auditKeys: number;
+      advice: string;
+    }): void => record('warn', 'previous_secret_key', details),
     storeLost: createStoreLost(store, record),
     serverStarted: (details: { version: string; issuer: string; port: number; storeKind: string }): void =>
       record('info', 'server_started', { ...details, store }),
@@ -121,6 +143,19 @@ function createStoreLost(store: string, record: RecordEvent) {
 }
 
 type RecordEvent = (level: 'info' | 'warn', event: string, details: object) => void;
+
+/** `kid`: of the key that the node has from now on. */
+const nodeKeyEvents = (record: RecordEvent) => ({
+  nodeEnrolled: (details: NodeKey): void => record('info', 'node_enrolled', details),
+  nodeKeyAdded: (details: NodeKey): void => record('info', 'node_key_added', details),
+  nodeKeyRefused: (details: Refusal & { reason: string }): void =>
+    record('info', 'node_key_refused', details),
+});
+
+interface NodeKey extends ForRequest {
+  readonly clientId: string;
+  readonly kid: string;
+}
 
 const apiKeyEvents = (record: RecordEvent): ApiKeyEvents => ({
   apiKeyCreated: (details) => record('info', 'api_key_created', details),

@@ -10,6 +10,9 @@ export const foldName = (name: string): string => name.normalize('NFKC').toLower
 /** The client that the JSON API gets its tokens under; it stands in no store. */
 export const FIRST_PARTY_CLIENT = 'portcullis-api';
 
+/** What VPN nodes name as the `resource` of their JWTs (RFC 8707): a resource server that is built in. */
+export const vpnResourceOf = (issuer: string): string => `${issuer}/vpn`;
+
 interface Reserving {
   readonly issuer: string;
   readonly vpn: { readonly audience: string };
@@ -17,7 +20,7 @@ interface Reserving {
 
 /** Folded names that this server itself gives a meaning: no client id and no audience of an API may be one. */
 export const reservedNames = ({ issuer, vpn }: Reserving): readonly string[] =>
-  [vpn.audience, issuer, 'portcullis', FIRST_PARTY_CLIENT].map(foldName);
+  [vpn.audience, issuer, vpnResourceOf(issuer), 'portcullis', FIRST_PARTY_CLIENT].map(foldName);
 
 export interface NameSide {
   /** True for a name that this server keeps for itself. */

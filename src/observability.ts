@@ -20,6 +20,9 @@ const SECRET_FIELDS = new Set([
   'refresh_token',
   'secret',
   'secretKey',
+  'previousSecretKey',
+  'jwtSecretKey',
+  'previousJwtSecretKey',
   'token',
 ]);
 

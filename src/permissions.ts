@@ -14,6 +14,8 @@ export const PERMISSIONS = [
   'admin:stats:read',
   'admin:users:read',
   'admin:users:write',
+  'admin:customers:read',
+  'admin:customers:write',
   'admin:audit:read',
 ] as const;
 

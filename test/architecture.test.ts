@@ -36,25 +36,45 @@ const RULES: readonly Rule[] = [
   { place: 'input-words.ts', may: [] },
   { place: 'permissions.ts', may: [] },
   { place: 'storage/port.ts', may: [] },
-  { place: 'storage/open.ts', may: ['storage/sqlite/storage.ts', 'storage/mongo/storage.ts'] },
+  {
+    place: 'storage/open.ts',
+    may: [
+      ...['storage/sqlite/storage.ts', 'storage/mongo/storage.ts'],
+      ...['storage/sqlite/restore.ts', 'storage/mongo/restore.ts'],
+    ],
+  },
   // The drivers share one number with the port: how long an operation may wait.
   { place: 'storage/sqlite/', may: ['node:', 'errors.ts', 'storage/port.ts'] },
   { place: 'storage/mongo/', may: ['mongoose', 'node:', 'errors.ts', 'storage/port.ts'] },
   { place: 'keys/', may: ['jose', 'node:', 'errors.ts'] },
   { place: 'config.ts', may: ['config/'] },
   { place: 'colour.ts', may: [] },
+  { place: 'networks.ts', may: ['node:'] },
   // It refuses an accent that cannot be read; the views derive from the same arithmetic.
   // It refuses a permission that there is none of, by its name.
-  { place: 'config/', may: ['zod', 'yaml', 'node:', 'colour.ts', 'permissions.ts'] },
+  {
+    place: 'config/',
+    may: ['zod', 'yaml', 'node:', 'colour.ts', 'json-schema.ts', 'networks.ts', 'permissions.ts'],
+  },
   // A slice's logic. What an administrator may say of a client or a resource server is data that enters: zod.
   { place: 'clients/', may: ['node:', 'errors.ts', 'input-words.ts', 'zod'] },
   { place: 'resource-servers/', may: ['node:', 'errors.ts', 'zod'] },
   { place: 'audit/', may: ['node:', 'errors.ts'] },
   { place: 'statistics/', may: [] },
+  { place: 'backup/', may: ['node:', 'errors.ts', 'storage/port.ts', 'age-encryption'] },
   // A user and a session are shown to administrators in the words in which they are shown to their owner.
   { place: 'admin/', may: ['accounts/', 'api/', 'audit/actions.ts', 'audit/view.ts', 'zod'] },
   { place: 'apply/', may: ['node:', 'errors.ts', 'input-words.ts', 'zod', 'yaml'] },
   { place: 'vpn/', may: ['node:', 'errors.ts'] },
+  // A token of a customer says the same, whether the server makes it or a program that has the module.
+  { place: 'customers/', may: ['node:', 'jose', 'errors.ts', 'sdk/customers/'] },
+  {
+    place: 'customers/schema.ts',
+    may: ['errors.ts', 'input-words.ts', 'customers/', 'sdk/customers/', 'zod'],
+  },
+  { place: 'customers/routes.ts', may: ['customers/', 'sdk/customers/', 'api/', 'zod'] },
+  { place: 'json-schema.ts', may: ['ajv/dist/2020.js'] },
+  { place: 'vpn/test-token.ts', may: ['node:', 'jose'] },
   // Usernames are folded as the register of names folds them, or two spellings would be two people.
   { place: 'accounts/', may: ['node:', 'errors.ts', 'names.ts', 'argon2', 'bcryptjs'] },
   {
@@ -67,6 +87,10 @@ const RULES: readonly Rule[] = [
   { place: 'apikeys/', may: ['node:', 'errors.ts', 'permissions.ts'] },
   { place: 'apikeys/schema.ts', may: ['permissions.ts', 'apikeys/', 'zod'] },
   { place: 'apikeys/routes.ts', may: ['apikeys/', 'api/', 'zod'] },
+  { place: 'vpn/revocation-routes.ts', may: ['errors.ts', 'http/', 'vpn/', 'koa-router', 'zod'] },
+  { place: 'vpn/key-proof.ts', may: ['node:', 'jose', 'errors.ts', 'vpn/'] },
+  { place: 'vpn/public-key.ts', may: ['zod'] },
+  { place: 'vpn/enrolment-routes.ts', may: ['errors.ts', 'http/', 'koa-router', 'zod'] },
   { place: 'vpn/routes.ts', may: ['errors.ts', 'http/', 'koa-router', 'zod'] },
   { place: 'i18n/', may: ['node:', 'i18next'] },
   { place: 'mail/', may: ['node:', 'nodemailer', 'eta', 'errors.ts', 'i18n/'] },
@@ -75,7 +99,8 @@ const RULES: readonly Rule[] = [
     place: 'http/',
     may: [
       ...['node:', 'errors.ts', 'input-words.ts', 'koa', 'koa-router', 'helmet', 'eta', 'bowser'],
-      ...['i18n/', 'colour.ts'],
+      // It judges addresses by the networks that the configuration checked.
+      ...['i18n/', 'colour.ts', 'networks.ts'],
     ],
   },
   // What the routes of the JSON API have in common: one definition makes the route and its document.
@@ -86,10 +111,12 @@ const RULES: readonly Rule[] = [
   // It signs and verifies JWTs where the engine does not, with jose, and digests ids, with node:crypto. The name of
   // the client that is built in stands with those that nobody else may have.
   { place: 'oidc/', may: ['oidc-provider', 'jose', 'node:', 'errors.ts', 'names.ts', 'http/'] },
+  // Configurations are written, never run.
+  { place: 'gateway/', may: ['yaml'] },
   { place: 'verify/', may: ['node:', 'errors.ts'] },
-  { place: 'verify/route.ts', may: ['verify/', 'api/', 'zod'] },
-  // What the package exports to other programs stands on its own.
-  { place: 'sdk/', may: ['jose', 'node:'] },
+  { place: 'verify/route.ts', may: ['verify/', 'api/', 'errors.ts', 'zod'] },
+  // What the package exports to other programs stands on its own. A node's side guards itself as any back end does.
+  { place: 'sdk/', may: ['jose', 'node:', 'sdk/guard/', 'sdk/feed/'] },
   { place: 'observability.ts', may: ['pino', 'prom-client'] },
   { place: 'events.ts', may: [] },
   { place: 'version.ts', may: ['node:'] },
@@ -111,10 +138,15 @@ const RULES: readonly Rule[] = [
       'node:',
       'app.ts',
       'composition/administration.ts',
+      'sdk/customers/',
+      'composition/administration-backup.ts',
       'config.ts',
       'config/',
       'errors.ts',
+      'gateway/',
       'version.ts',
+      // `vpn-check` asks the server as a node does.
+      'sdk/node/node.ts',
     ],
   },
   { place: 'main.ts', may: ['node:process', 'cli/'] },

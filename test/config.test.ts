@@ -37,15 +37,16 @@ describe('where a value comes from', () => {
         refreshTokenAbsoluteSeconds: 2_592_000,
         refreshRetryWindowSeconds: 10,
       },
+      keys: expect.any(Object), // see config/keys.test.ts
       api: { accessTokenSeconds: 3600, refreshTokenSeconds: 2_592_000 },
       sessions: { idleSeconds: 86_400, rememberedSeconds: 2_592_000 },
       registration: { isEnabled: true, conceals: false },
       mail: { from: 'Portcullis <no-reply@localhost>' },
       brand: { name: 'Portcullis', accent: '#2f5fd0', logo: null },
+      customers: expect.any(Object), // see config/customers.test.ts
       vpn: {
         audience: 'vpn-node',
-        tokenLifetimeSeconds: 3600,
-        exchangesPerMinute: 120,
+        ...{ tokenLifetimeSeconds: 3600, exchangesPerMinute: 120, keyOverlapSeconds: 86_400 },
         roles: { basic: 10, manager: 30, admin: 50 },
       },
       permissions: expect.any(Object), // see config/permissions.test.ts
@@ -192,9 +193,7 @@ describe('values that are refused', () => {
     ['METRICS_ADDRESS', ['9464', 'on', '127.0.0.1', '::1:9464', '[x]:1', '127.0.0.1:70000'], 'host:port'],
     ['LOG_LEVEL', ['verbose', '30'], 'one of fatal, error, warn'],
     ['RATE_LIMITS', ['maybe'], 'on or off'],
-    ['KEYS_DIR', ['a\u0000b'], 'the path of a folder'],
     ['ACCESS_TOKEN_LIFETIME', ['59', '86401', '1h'], 'a whole number of seconds from 60 to 86400'],
-    ['JWKS_MAX_AGE', ['29', '86401'], 'a whole number of seconds from 30 to 86400'],
     ['REFRESH_TOKEN_IDLE', ['59', '31536001', '14d'], 'a whole number of seconds from 60 to 31536000'],
     ['REFRESH_TOKEN_ABSOLUTE', ['59', '31536001'], 'a whole number of seconds from 60 to 31536000'],
     ['REFRESH_RETRY_WINDOW', ['-1', '61'], 'a whole number of seconds from 0 to 60'],
@@ -221,6 +220,7 @@ describe('values that are refused', () => {
     ['VPN_AUDIENCE', ['portcullis', 'http://localhost:8011'], 'an audience of its own'],
     ['METRICS_ADDRESS', ['127.0.0.1:8011'], 'a port of its own'],
     ['VPN_TOKEN_LIFETIME', ['59', '86401'], 'a whole number of seconds from 60 to 86400'],
+    ['VPN_KEY_OVERLAP', ['-1', '2592001'], 'a whole number of seconds from 0 to 2592000'],
     ['VPN_RATE_LIMIT', ['0', '100001'], 'a whole number from 1 to 100000'],
   ];
 
@@ -429,7 +429,11 @@ describe('the files that are shipped', () => {
     const yaml = fs.readFileSync(path.join(ROOT, 'config/production.example.yaml'), 'utf8');
     const { SMTP_URL } = PRODUCTION;
     const { config, warnings } = load({ env: { ...STRONG, SMTP_URL }, yaml });
-    expect(config).toMatchObject({ environment: 'production', trustedProxies: 1, host: '127.0.0.1' });
+    expect(config).toMatchObject({
+      environment: 'production',
+      trustedProxies: ['loopback'],
+      host: '127.0.0.1',
+    });
     expect(warnings).toEqual([]);
   });
 

@@ -54,6 +54,33 @@ describe('the commands', () => {
       expect(out).toMatch(/^eyJ[\w-]+\.[\w-]+\.[\w-]+\n\{/);
       expect(out).toContain("sub: 'node-berlin'");
       expect(out).toContain("role: 'node'");
+      const checked = await run('vpn-check', { 'the-secret-that-was-shown': secretIn(registered.out) });
+      expect(checked.out).toContain(
+        `node-berlin is a VPN node of http://localhost:${port}: its JWT is good.`,
+      );
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'of a node without a secret enrol it, check it and rotate its key',
+    async () => {
+      const { out } = await run('vpn-enrol');
+      const code = /^enrolment_code: (\S+)$/m.exec(out)?.[1] ?? '';
+      const file = join(makeFolder(), 'node-oslo.json');
+      const done = await run('vpn-key', { 'the-code-that-was-shown': code, 'var/node-oslo.json': file });
+      expect(done.out).toMatch(/^node-oslo: enrolled\. [^]*: its JWT is good\.\nnode-oslo: rotated\. /);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'of a node that people sign in at, and of test tokens',
+    async () => {
+      const { out } = await run('vpn-people');
+      expect(out).toContain('node-paris: created.');
+      expect(out).toContain('"urn:ietf:params:oauth:grant-type:device_code"');
+      expect((await run('test-token')).out).toMatch(/^eyJ[\w-]+\.[\w-]+\.[\w-]+\n$/);
     },
     TIMEOUT_MS,
   );
@@ -108,6 +135,17 @@ describe('the commands', () => {
   );
 
   test(
+    'of backups take one beside the server, verify it and restore it',
+    async () => {
+      const { out } = await run('backup');
+      expect(out).toContain('(mode 0600) and read it back: ');
+      expect(out).toContain('portcullis.age is whole and unchanged: ');
+      expect(out).toMatch(/^Restored \d+ records as of /m);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
     'of programs make a service account, its API key and a client that acts for it',
     async () => {
       const made = await run('api-keys-make');
@@ -133,6 +171,52 @@ describe('the commands', () => {
     TIMEOUT_MS,
   );
 
+  test(
+    'of customers make tokens by a key, and by the server, which revokes them',
+    async () => {
+      const key = join(makeFolder(), 'private-key.pem');
+      const made = await run('customer-token', { 'private-key.pem': key });
+      const shown = /```json\n(\{\n {2}"iss": "https:\/\/petstore.*?\})\n```/s.exec(README)?.[1] ?? '';
+      const variable = /"(iat|exp|jti)": ("[^"]+"|\d+)/g;
+      expect(made.out.replaceAll(variable, '')).toContain(shown.replaceAll(variable, ''));
+      const { out } = await run('customers');
+      expect(out).toContain('acme: updated.');
+      expect(out).toMatch(/^acme +standard +500 +standard/m);
+      const administrator = await run('admin-client', { 'back-office': 'customer-office' });
+      const secrets = {
+        'the-secret-of-back-office': secretIn(administrator.out),
+        'back-office': 'customer-office',
+      };
+      const issued = await run('customer-api', secrets);
+      expect(issued.out).toMatch(
+        /^\{"access_token":"eyJ[^"]+","token_type":"Bearer","expires_in":600,"jti":"[^"]+"\}$/,
+      );
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'of gateways write their configurations',
+    async () => {
+      const file = join(makeFolder(), 'nginx.conf');
+      const { out } = await run('gateway', { 'nginx.conf': file });
+      expect(out).toContain(`Wrote the configuration of nginx to ${file}.\n# Traefik, guarding an API`);
+      expect(readFileSync(file, 'utf8')).toContain('/api/v1/verify?audience=petstore');
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'of signing keys show them, rotate one and make another',
+    async () => {
+      const { out } = await run('keys');
+      expect(out).toMatch(/^KID +ALG +STATE/);
+      expect(out).toMatch(/^ES256: \S+ signs from 20\S+ on\.$/m);
+      expect(out).toMatch(/^EdDSA: \S+: created\. It signs from/m);
+    },
+    TIMEOUT_MS,
+  );
+
   test('that the server prints at its first start work when they are pasted', async () => {
     const err = server?.err() ?? '';
     const commands = err.slice(err.indexOf('Paste these:')).match(/^ {2}\S.*$/gm) ?? [];
@@ -154,13 +238,24 @@ describe('the commands', () => {
       'api-keys-use',
       'apply',
       'audit',
+      'backup',
+      'customer-api',
+      'customer-token',
+      'customers',
+      'gateway',
       'json-api',
+      'keys',
       'people',
       'register',
       'resource-server',
       'service-account',
+      'test-token',
+      'vpn-check',
+      'vpn-enrol',
+      'vpn-key',
       'vpn-node',
       'vpn-node-register',
+      'vpn-people',
     ]);
     expect(README.match(/<!-- test:/g)).toHaveLength(BLOCKS.length);
   });

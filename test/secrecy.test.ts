@@ -9,6 +9,7 @@ import { join } from 'node:path';
 
 import mongoose from 'mongoose';
 
+import { CHAIN_KEY } from '../src/audit/chain-key.ts';
 import { createSealer } from '../src/keys/sealer.ts';
 import { openStorage } from '../src/storage/open.ts';
 import { makeFolder } from './config/load.ts';
@@ -331,8 +332,10 @@ async function useJsonApi(server: TestServer, secrets: Secrets): Promise<void> {
 async function collectSigningKeys(server: TestServer, secrets: Secrets): Promise<void> {
   const storage = await openStorage(server.secrets.databaseUrl);
   const { keys } = (await storage.signingKeys.read()) ?? { keys: [] };
+  const chainKey = await storage.sealedSecrets.find(CHAIN_KEY);
   await storage.close();
   const { open } = createSealer(server.secrets.secretKey);
+  secrets.set('key of the audit log', open(chainKey ?? '', CHAIN_KEY));
   expect(keys.map(({ kid }) => kid)).toContain('imported');
   for (const { kid, sealedJwk } of keys.filter((key) => key.kid !== 'imported')) {
     const jwk = JSON.parse(open(sealedJwk, kid)) as Record<string, string | undefined>; // sealed from a JWK

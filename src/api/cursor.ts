@@ -6,6 +6,7 @@ import { z } from 'zod';
 
 import { AppError } from '../errors.ts';
 import { createSeal } from '../http/cookies.ts';
+import type { SigningSecrets } from '../http/cookies.ts';
 
 const CODE_CHARACTERS = 43; // SHA-256 as base64url
 const MAX_CHARACTERS = 1_000;
@@ -41,9 +42,9 @@ export interface Cursors {
   write(list: List, next: string | null): string | null;
 }
 
-/** Makes them; `secret` is the one of cookies and cursors. */
-export function createCursors(secret: string): Cursors {
-  const seal = createSeal(secret, 'cursor');
+/** Makes them; the secrets are those of cookies and cursors. */
+export function createCursors(secrets: SigningSecrets): Cursors {
+  const seal = createSeal(secrets, 'cursor');
   const sealed = ({ name, callerId }: List, place: string): string => JSON.stringify([name, callerId, place]);
   const open = (list: List, cursor: string): string => {
     const place = Buffer.from(cursor.slice(CODE_CHARACTERS), 'base64url').toString();

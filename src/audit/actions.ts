@@ -9,14 +9,19 @@ export const AUDIT_ACTIONS = [
   ...['api_key.create', 'api_key.delete', 'api_key.rotate', 'api_key.update'],
   'audit.lost',
   ...['client.create', 'client.delete', 'client.rotate_secret', 'client.update'],
+  ...['customer.create', 'customer.delete', 'customer.issue_token', 'customer.revoke_token'],
+  ...['customer.revoke_tokens', 'customer.update'],
   ...['consent.grant', 'consent.revoke'],
-  'keys.change',
+  ...['keys.change', 'keys.create', 'keys.export', 'keys.import', 'keys.retire', 'keys.rotate'],
   ...['resource_server.create', 'resource_server.update'],
-  ...['vpn_node.create', 'vpn_node.delete', 'vpn_node.rotate_secret', 'vpn_node.update'],
+  'secrets.reencrypt',
+  ...['store.backup', 'store.restore'],
+  ...['vpn_node.add_key', 'vpn_node.create', 'vpn_node.delete', 'vpn_node.enrol', 'vpn_node.enrol_code'],
+  ...['vpn_node.revoke_key', 'vpn_node.rotate_secret', 'vpn_node.update'],
 ] as const;
 
 /** Actors that are no person or program of their own. */
 export const AUDIT_ACTORS = ['cli', 'server', 'anonymous'] as const;
 
 /** What stands before the id of an actor or a target, as in `account:ID`. */
-export const AUDIT_KINDS = ['account', 'api-key', 'client', 'resource-server'] as const;
+export const AUDIT_KINDS = ['account', 'api-key', 'client', 'customer', 'key', 'resource-server'] as const;

@@ -53,6 +53,16 @@ export async function verifyChain(
   };
 }
 
+/** Checks records that are given in their order, from the first on; tells the fault of one, or null. */
+export function createRecordCheck(chain: Chain): (record: AuditRecord) => string | null {
+  let previous: AuditRecord | null = null;
+  return (record) => {
+    const fault = faultOf(record, previous, chain, null);
+    previous = record;
+    return fault === null || fault.ok ? null : fault.message;
+  };
+}
+
 function faultOf(
   record: AuditRecord,
   previous: AuditRecord | null,

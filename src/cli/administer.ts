@@ -1,9 +1,10 @@
 /** What the commands on the store share: its settings, an open store that is closed again, and told refusals. */
-import type { Command } from 'commander';
+import type { Command, CommandOptions } from 'commander';
 
 import { openAdministration } from '../composition/administration.ts';
 import type { Administration } from '../composition/administration.ts';
 import { loadConfig, storeNameOf } from '../config.ts';
+import type { Config, Secrets } from '../config.ts';
 import { describeFaults } from '../config/faults.ts';
 import { isAppError } from '../errors.ts';
 import { addConfigFlags, configFlags } from './config-flags.ts';
@@ -11,17 +12,37 @@ import { fail } from './io.ts';
 import type { Io } from './io.ts';
 
 /** A subcommand that works on the store; it takes the flags of settings and `--json`. */
-export function addStoreCommand(parent: Command, nameAndArguments: string, description: string): Command {
-  return addConfigFlags(parent.command(nameAndArguments))
+export function addStoreCommand(
+  parent: Command,
+  nameAndArguments: string,
+  description: string,
+  options: CommandOptions = {},
+): Command {
+  return addConfigFlags(parent.command(nameAndArguments, options))
     .description(description)
     .option('--json', 'print one JSON document');
 }
 
 /** Opens the store, runs `work`, closes it. What is refused becomes a sentence and exit code 1. */
-export async function administer(
+export const administer = (
   io: Io,
   command: Command,
   work: (administration: Administration) => Promise<void>,
+): Promise<void> =>
+  withSettings(io, command, async (config, secrets) => {
+    const administration = await openAdministration(config, secrets);
+    try {
+      await work(administration);
+    } finally {
+      await administration.close();
+    }
+  });
+
+/** Reads the settings and runs `work`. What is refused becomes a sentence and exit code 1. */
+export async function withSettings(
+  io: Io,
+  command: Command,
+  work: (config: Config, secrets: Secrets) => Promise<void>,
 ): Promise<void> {
   const loaded = loadConfig({ flags: configFlags(command), env: io.env, cwd: io.cwd });
   if (!loaded.ok) {
@@ -30,12 +51,7 @@ export async function administer(
   }
   const { config, secrets } = loaded;
   try {
-    const administration = await openAdministration(config, secrets);
-    try {
-      await work(administration);
-    } finally {
-      await administration.close();
-    }
+    await work(config, secrets);
   } catch (error) {
     fail(io, refusal(error, storeNameOf(config)), isAppError(error) ? error.code : 'failed');
   }

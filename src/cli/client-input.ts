@@ -7,21 +7,34 @@ import type { Io } from './io.ts';
 
 export const KEY_METHOD = 'private_key_jwt';
 /** The options that say something of a client, as commander names them. */
-export const FIELDS = ['scope', 'name', 'authMethod', 'jwks', 'serviceAccount'] as const;
+export const FIELDS = [
+  ...['scope', 'name', 'authMethod', 'jwks', 'serviceAccount', 'customer', 'redirectUri', 'deviceSignIn'],
+] as const;
 
 /** The fields of the options; null where the file of keys cannot be read, which is told. */
 export function readClientInput(
   io: Io,
   options: Readonly<Record<string, unknown>>,
 ): Readonly<Record<string, unknown>> | null {
-  const { scope, name, authMethod, jwks: file, serviceAccount } = options;
+  const { scope, name, authMethod, jwks: file, serviceAccount, customer } = options;
   const jwks = typeof file === 'string' ? readKeys(io, file) : undefined;
   if (jwks === null) return null;
   return {
-    ...{ scope, client_name: name, jwks, service_account: serviceAccount },
+    ...{ scope, client_name: name, jwks, service_account: serviceAccount, customer },
     token_endpoint_auth_method: authMethod,
   };
 }
+
+/** The same of a VPN node. */
+export const nodeInput = ({
+  name,
+  authMethod,
+  redirectUri,
+  deviceSignIn,
+}: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> => ({
+  ...{ name, token_endpoint_auth_method: authMethod },
+  ...{ redirect_uris: redirectUri, device_sign_in: deviceSignIn },
+});
 
 function readKeys(io: Io, file: string): unknown {
   let text: string;
@@ -42,10 +55,14 @@ function readKeys(io: Io, file: string): unknown {
 }
 
 /** Without what was not given; but keys take the place of others, and who leaves private_key_jwt leaves them behind. */
-export function given(input: Readonly<Record<string, unknown>>): Record<string, unknown> {
+export function given(input: Readonly<Record<string, unknown>>, isVpnNode: boolean): Record<string, unknown> {
   const fields = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
-  const actsForNobody = fields['service_account'] === '';
-  return { ...fields, ...keysLeft(fields), ...(actsForNobody && { service_account: undefined }) };
+  const untied = ['service_account', 'customer'].filter((name) => fields[name] === '');
+  return {
+    ...fields,
+    ...(isVpnNode ? {} : keysLeft(fields)),
+    ...Object.fromEntries(untied.map((name) => [name, undefined])),
+  };
 }
 
 function keysLeft(fields: Readonly<Record<string, unknown>>): Record<string, undefined> {
@@ -61,6 +78,9 @@ const OPTION_OF: Readonly<Record<string, string>> = {
   token_endpoint_auth_method: '--auth-method',
   jwks: '--jwks',
   service_account: '--service-account',
+  customer: '--customer',
+  redirect_uris: '--redirect-uri',
+  device_sign_in: '--device-sign-in',
 };
 
 /** A fault by the option that people typed instead of the field's name. */

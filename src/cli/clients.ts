@@ -1,11 +1,15 @@
-/** `portcullis clients` and `portcullis vpn-nodes`: list, show, create, update, delete, rotate-secret; `clients logouts`. */
+/**
+ * `portcullis clients` and `portcullis vpn-nodes`: list, show, create, update, delete, rotate-secret; `clients logouts` and
+ * `vpn-nodes enrol`, which have files of their own.
+ */
 import { Option } from 'commander';
 import type { Command } from 'commander';
 
 import type { Administration } from '../composition/administration.ts';
 import { addStoreCommand, administer } from './administer.ts';
 import { registerClientLogouts } from './client-logouts.ts';
-import { byOption, FIELDS, given, KEY_METHOD, readClientInput } from './client-input.ts';
+import { addKeyOptions, hasKeyOptions, registerEnrol, revokeKeys } from './vpn-enrolment.ts';
+import { byOption, FIELDS, given, KEY_METHOD, nodeInput, readClientInput } from './client-input.ts';
 import { fail, printJson } from './io.ts';
 import type { Io } from './io.ts';
 import { formatTable } from './table.ts';
@@ -45,17 +49,38 @@ const NOUNS: readonly Noun[] = [
           ]),
         )
         .option('--jwks <file>', 'its public keys (a JWK set), for private_key_jwt')
-        .option('--service-account <user>', 'the service account that it acts for; an empty text for none'),
+        .option('--service-account <user>', 'the service account that it acts for; an empty text for none')
+        .option('--customer <username>', 'the customer that its tokens tell of; an empty text for none'),
     example: 'portcullis clients create billing --scope "invoices:read" --name "Billing"',
   },
   {
     name: 'vpn-nodes',
     one: 'VPN node',
     isVpnNode: true,
-    addOptions: (command) => command.option('--name <name>', 'its name for people'),
+    addOptions: (command) =>
+      command
+        .option('--name <name>', 'its name for people')
+        .addOption(
+          new Option('--auth-method <method>', 'by a secret, or by a key that it enrols').choices([
+            'client_secret_basic',
+            KEY_METHOD,
+          ]),
+        )
+        .option(
+          '--redirect-uri <uri>',
+          'where people who sign in at it by a browser are sent back to; may be given several times',
+          collect,
+        )
+        .option('--device-sign-in', 'people sign in at it by a code that they type at /device')
+        .option('--no-device-sign-in', 'nobody does'),
     example: 'portcullis vpn-nodes create node-berlin --name "Berlin"',
   },
 ];
+
+/** Commander gives what it has so far: nothing at first. */
+function collect(uri: string, others: readonly string[] | undefined): readonly string[] | undefined {
+  return [...(others ?? []), uri];
+}
 
 /** Adds both nouns. */
 export function registerClientCommands(program: Command, io: Io): void {
@@ -83,7 +108,8 @@ function registerNoun(program: Command, io: Io, noun: Noun): void {
     }),
   );
   registerSaves(io, noun, add);
-  if (!noun.isVpnNode) registerClientLogouts(io, add);
+  if (noun.isVpnNode) registerEnrol(io, add);
+  else registerClientLogouts(io, add);
   add(
     'delete <client_id>',
     `delete a ${noun.one}; its tokens stop at once here`,
@@ -118,21 +144,25 @@ type Add = (name: string, description: string, example: string) => Command;
 
 function registerSaves(io: Io, noun: Noun, add: Add): void {
   for (const verb of ['create', 'update'] as const) {
-    noun
-      .addOptions(add(`${verb} <client_id>`, `${verb} a ${noun.one}`, noun.example.replace('create', verb)))
-      .action((clientId: string, options: Options, command: Command) => {
-        if (verb === 'create' && !noun.isVpnNode && options['scope'] === undefined)
-          command.error(
-            'error: a new client needs --scope, the scopes it may ask for, such as --scope "read"',
-          );
-        if (verb === 'update' && !FIELDS.some((name) => options[name] !== undefined))
-          command.error('error: nothing to change: name what changes by an option');
-        const input = noun.isVpnNode ? { name: options['name'] } : readClientInput(io, options);
-        if (input === null) return undefined;
-        return administer(io, command, (administration) =>
-          save(io, administration, noun, { verb, clientId, input, isJson: options['json'] === true }),
-        );
+    const command = noun.addOptions(
+      add(`${verb} <client_id>`, `${verb} a ${noun.one}`, noun.example.replace('create', verb)),
+    );
+    if (noun.isVpnNode && verb === 'update') addKeyOptions(command);
+    command.action((clientId: string, options: Options, self: Command) => {
+      const isSaved = FIELDS.some((name) => options[name] !== undefined);
+      if (verb === 'create' && !noun.isVpnNode && options['scope'] === undefined)
+        self.error('error: a new client needs --scope, the scopes it may ask for, such as --scope "read"');
+      if (verb === 'update' && !isSaved && !hasKeyOptions(options))
+        self.error('error: nothing to change: name what changes by an option');
+      const input = noun.isVpnNode ? nodeInput(options) : readClientInput(io, options);
+      if (input === null) return undefined;
+      const change: Change = { verb, clientId, input, isJson: options['json'] === true };
+      return administer(io, self, async (administration) => {
+        if (hasKeyOptions(options)) await revokeKeys(administration.nodes, clientId, options);
+        if (isSaved || verb === 'create') await save(io, administration, noun, change);
+        else printSecret(io, change.isJson, clientId, null, `${verb}d`);
       });
+    });
   }
 }
 
@@ -174,7 +204,7 @@ async function save(
   { isVpnNode }: Noun,
   { verb, clientId, input, isJson }: Change,
 ): Promise<void> {
-  const outcome = await administration.saveClient(verb, clientId, isVpnNode, given(input));
+  const outcome = await administration.saveClient(verb, clientId, isVpnNode, given(input, isVpnNode));
   if (!outcome.ok) fail(io, outcome.faults.map(byOption).join('\n'));
   else printSecret(io, isJson, clientId, outcome.secret, `${verb}d`);
 }

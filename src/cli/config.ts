@@ -105,6 +105,9 @@ function effectiveValues(config: Config): Readonly<Record<SettingName, unknown>>
     refreshTokenAbsoluteSeconds: tokens.refreshTokenAbsoluteSeconds,
     refreshRetryWindowSeconds: tokens.refreshRetryWindowSeconds,
     jwksMaxAgeSeconds: tokens.jwksMaxAgeSeconds,
+    keysPublishAheadSeconds: config.keys.publishAheadSeconds,
+    keysRotationDays: (config.keys.rotateEverySeconds ?? 0) / 86_400,
+    keysAlgorithms: config.keys.algorithms,
     apiAccessTokenMinutes: config.api.accessTokenSeconds / 60,
     apiRefreshTokenDays: config.api.refreshTokenSeconds / 86_400,
     sessionIdleSeconds: sessions.idleSeconds,
@@ -123,9 +126,25 @@ function effectiveValues(config: Config): Readonly<Record<SettingName, unknown>>
     vpnAudience: vpn.audience,
     vpnTokenLifetimeSeconds: vpn.tokenLifetimeSeconds,
     vpnRateLimit: vpn.exchangesPerMinute,
+    vpnKeyOverlapSeconds: vpn.keyOverlapSeconds,
     vpnRoles: vpn.roles,
+    ...customerValues(config),
   };
 }
+
+const customerValues = ({ customers }: Config) => ({
+  customersAudience: customers.audience,
+  customersTokenLifetimeSeconds: customers.tokenLifetimeSeconds,
+  customersMaxTokenLifetimeSeconds: customers.maxTokenLifetimeSeconds,
+  customersMaxTokenBytes: customers.maxTokenBytes,
+  customersMetadataSchema: customers.metadataSchema?.path ?? 'none',
+  customersTiers: Object.fromEntries(
+    Object.entries(customers.tiers).map(([name, { rateLimit, apiAccessLevel }]) => [
+      name,
+      { rate_limit: rateLimit, api_access_level: apiAccessLevel },
+    ]),
+  ),
+});
 
 function bracket(host: string): string {
   return host.includes(':') ? `[${host}]` : host;

@@ -7,6 +7,8 @@ export interface Input {
   isTerminal(): boolean;
   /** All of it as UTF-8; null where it is longer than `maxBytes`, or no UTF-8. */
   readAll(maxBytes: number): Promise<string | null>;
+  /** The line that a person typed; null where they gave up (Ctrl-D). */
+  ask(question: string): Promise<string | null>;
   /** The line that a person typed, without an echo; null where they gave up (Ctrl-C, Ctrl-D). */
   askHidden(question: string): Promise<string | null>;
 }
@@ -18,6 +20,7 @@ type Source = Readable & { readonly isTTY?: boolean };
 export const createInput = (source: () => Source, err: (text: string) => void): Input => ({
   isTerminal: () => source().isTTY === true,
   readAll: (maxBytes) => readAll(source(), maxBytes),
+  ask: (question) => ask(source(), question, err),
   askHidden: (question) => askHidden(source(), question, err),
 });
 
@@ -35,6 +38,19 @@ async function readAll(stream: Readable, maxBytes: number): Promise<string | nul
   } catch {
     return null;
   }
+}
+
+/** The terminal itself shows what is typed. */
+function ask(stream: Readable, question: string, err: (text: string) => void): Promise<string | null> {
+  return new Promise((resolve) => {
+    const lines = createInterface({ input: stream, terminal: false });
+    err(question);
+    lines.once('line', (line) => {
+      resolve(line);
+      lines.close();
+    });
+    lines.once('close', () => resolve(null)); // after a line this changes nothing
+  });
 }
 
 /** Readline edits the line, as people expect of a terminal, and writes what it would show to nowhere. */

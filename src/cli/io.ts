@@ -17,8 +17,12 @@ export interface Io {
   readonly input: Input;
   /** Writes to standard output as it is: the line feed belongs to the text. */
   out(text: string): void;
+  /** Writes bytes to standard output; resolves when it took them, and rejects where it does not. */
+  outBytes(bytes: Uint8Array): Promise<void>;
   /** Writes to standard error. */
   err(text: string): void;
+  /** True where a person looks at it, and no file or pipe takes it. */
+  isTerminal(stream: 'out' | 'err'): boolean;
   setExitCode(code: ExitCode): void;
   /** True where the command was asked for one JSON document (`--json`). */
   readonly isJson?: () => boolean;
@@ -47,18 +51,32 @@ export function processIo(): Io {
         process.stdout.on('error', onOutputError);
       process.stdout.write(text);
     },
+    outBytes: (bytes) =>
+      new Promise((resolve, reject) => {
+        if (!process.stdout.listeners('error').includes(toldElsewhere))
+          process.stdout.on('error', toldElsewhere);
+        process.stdout.write(bytes, (error) => {
+          if (error) reject(error);
+          else resolve();
+        });
+      }),
     err,
+    isTerminal: (stream) => (stream === 'out' ? process.stdout : process.stderr).isTTY,
     setExitCode: (code) => {
       if (!isAnswerLost) process.exitCode = code;
     },
   };
 }
 
+/** Whoever wrote is told by the call; a stream whose error nobody hears throws it. */
+const toldElsewhere = (): void => undefined;
+
 /** A secret is shown once: where that failed, whoever asked must know that it exists and how to get another. */
 const lostAnswer = (error: Error): string =>
   `Standard output cannot be written (${error.message}), so the answer is lost. What the command did stays done. ` +
   'A secret that it made cannot be shown again: make a new one by `portcullis vpn-nodes rotate-secret ID`, ' +
-  'for a client by `portcullis clients rotate-secret ID`, for an API key by `portcullis api-keys rotate ID`.\n';
+  'for a client by `portcullis clients rotate-secret ID`, for an API key by `portcullis api-keys rotate ID`; ' +
+  'an enrolment code by `portcullis vpn-nodes enrol ID`.\n';
 
 /** Answers with one JSON document. */
 export function printJson(io: Io, document: unknown): void {

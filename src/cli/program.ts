@@ -5,13 +5,22 @@ import { readVersion } from '../version.ts';
 import { registerApiKeyCommands } from './api-keys.ts';
 import { registerApplyCommand } from './apply.ts';
 import { registerAuditCommands } from './audit.ts';
+import { registerBackupCommands } from './backup.ts';
 import { registerClientCommands } from './clients.ts';
 import { registerConfigCommands } from './config.ts';
+import { registerCustomerCommands } from './customers.ts';
+import { registerCustomerTokenCommand } from './customer-token.ts';
+import { registerGatewayCommands } from './gateway.ts';
 import { EXIT, printJson } from './io.ts';
 import type { FailureCode, Io } from './io.ts';
+import { registerKeyCommands } from './keys.ts';
+import { registerRestoreCommand } from './restore.ts';
 import { registerSecretsCommands } from './secrets.ts';
 import { registerServeCommand } from './serve.ts';
+import { registerTestTokenCommand } from './test-token.ts';
 import { registerUsersCommands } from './users.ts';
+import { registerVpnCheckCommand } from './vpn-check.ts';
+import { registerVpnKeyCommands } from './vpn-key.ts';
 
 /** Runs one command line (without node and script). Sets the exit code; never rejects for wrong usage. */
 export async function runProgram(argv: readonly string[], processIo: Io): Promise<void> {
@@ -31,9 +40,18 @@ export async function runProgram(argv: readonly string[], processIo: Io): Promis
   registerClientCommands(program, io);
   registerUsersCommands(program, io);
   registerApiKeyCommands(program, io);
+  registerCustomerCommands(program, io);
+  registerKeyCommands(program, io);
   registerAuditCommands(program, io);
+  registerBackupCommands(program, io);
+  registerRestoreCommand(program, io);
   registerConfigCommands(program, io);
   registerSecretsCommands(program, io);
+  registerCustomerTokenCommand(program, io);
+  registerGatewayCommands(program, io);
+  registerTestTokenCommand(program, io);
+  registerVpnCheckCommand(program, io);
+  registerVpnKeyCommands(program, io);
   for (const command of allCommands(program)) inheritSettings(command, program);
   try {
     await program.parseAsync(argv, { from: 'user' });

@@ -6,18 +6,18 @@ import type { LockedAccounts } from '../accounts/locked-accounts.ts';
 import type { PasswordHasher } from '../accounts/passwords.ts';
 import type { Recovery } from '../accounts/recovery.ts';
 import { createAdminApi } from '../admin/admin-api.ts';
-import { actorOf } from '../admin/options.ts';
 import type { Asking } from '../admin/options.ts';
 import { createUserAdministration } from './administration-users.ts';
 import type { UserAdministration } from './administration-users.ts';
 import { createCursors } from '../api/cursor.ts';
 import type { Route } from '../api/route.ts';
-import type { Recorder } from '../audit/entry.ts';
-import type { Config, Secrets } from '../config.ts';
+import { signingSecretsOf } from '../config.ts';
+import type { Config, JwtSecrets } from '../config.ts';
 import { AppError } from '../errors.ts';
 import type { Events } from '../events.ts';
 import type { Ledger } from './ledger.ts';
 import type { Engine } from '../oidc/provider.ts';
+import { createRecorderOf } from './recorder.ts';
 import { toFigures } from '../statistics/figures.ts';
 import type { Storage } from '../storage/port.ts';
 
@@ -25,7 +25,7 @@ const TOP_CLIENTS = 10;
 
 export interface AdminServiceOptions {
   readonly config: Config;
-  readonly secrets: Pick<Secrets, 'jwtSecretKey'>;
+  readonly secrets: JwtSecrets;
   readonly storage: Storage;
   readonly engine: () => Engine;
   readonly ledger: Pick<Ledger, 'audit' | 'statistics' | 'unaudited'>;
@@ -44,13 +44,7 @@ export function createAdminService(options: AdminServiceOptions): readonly Route
     events: ledger.unaudited,
     revokeEverything: (accountId) => engine().sessions.endAll(accountId, null),
   });
-  const recorderOf = (asking: Asking): Recorder => {
-    const { caller, visit, requestId } = asking;
-    const record = audit.as({ actor: actorOf(caller), ip: visit.ip, requestId });
-    if (caller.kind !== 'api-key') return record;
-    return (change, work) =>
-      record({ ...change, details: { ...change.details, api_key: caller.keyId } }, work);
-  };
+  const recorderOf = createRecorderOf(audit);
   const usersFor = (asking: Asking): UserAdministration =>
     users.as({ record: recorderOf(asking), naming: 'id' });
 
@@ -76,6 +70,6 @@ export function createAdminService(options: AdminServiceOptions): readonly Route
     figures: async (hours) =>
       toFigures(await statistics.read(hours), { hours, clients: TOP_CLIENTS, now: now() }),
     listAudit: audit.list,
-    cursors: createCursors(secrets.jwtSecretKey),
+    cursors: createCursors(signingSecretsOf(secrets)),
   });
 }

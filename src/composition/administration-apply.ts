@@ -6,7 +6,7 @@ import { z } from 'zod';
 
 import type { PlanUser, RolesOf } from '../accounts/declared.ts';
 import { UserInput } from '../accounts/schema.ts';
-import type { AssertServiceAccount } from './administration-service-accounts.ts';
+import type { AssertTies } from './administration-ties.ts';
 import type { Users } from './administration-users.ts';
 import { applySections } from '../apply/apply.ts';
 import type { AppliedItem, Section } from '../apply/apply.ts';
@@ -14,6 +14,8 @@ import { readDocument } from '../apply/document.ts';
 import type { DocumentFault } from '../apply/document.ts';
 import { refuseRepeated } from '../apply/repeated.ts';
 import type { Recorder } from '../audit/entry.ts';
+import type { CustomerAdministration } from '../customers/customers.ts';
+import { CustomerInput } from '../customers/schema.ts';
 import type { ClientRegistry } from '../clients/registry.ts';
 import { ClientInput, VpnNodeInput } from '../clients/schema.ts';
 import { foldName } from '../names.ts';
@@ -35,6 +37,18 @@ const ApplyFile = z.strictObject({
     .array(UserInput)
     .max(MAX_ITEMS)
     .superRefine(refuseRepeated('users', 'email', foldName))
+    .default([]),
+  customers: z
+    .array(CustomerInput)
+    .max(MAX_ITEMS)
+    .superRefine((items, context) => {
+      const ties = items.map(({ account, client }) => ({
+        ...(typeof account === 'string' && { account }),
+        ...(typeof client === 'string' && { client }),
+      }));
+      refuseRepeated('customers', 'account', foldName)(ties, context);
+      refuseRepeated('customers', 'client', (id) => id)(ties, context);
+    })
     .default([]),
 });
 
@@ -63,16 +77,17 @@ export async function applyFile(
 
 interface Registries {
   readonly clients: ClientRegistry;
-  readonly assertServiceAccount: AssertServiceAccount;
+  readonly assertTies: AssertTies;
   readonly resourceServers: ResourceServerRegistry;
   readonly users: Users;
+  readonly customers: Pick<CustomerAdministration, 'plan'>;
   readonly record: Recorder;
 }
 
 /** The file's lists in the order in which they may refer to each other. */
 const toSections = (
   file: z.infer<typeof ApplyFile>,
-  { clients, assertServiceAccount, resourceServers, users, record }: Registries,
+  { clients, assertTies, resourceServers, users, customers, record }: Registries,
 ): readonly Section[] => [
   {
     name: 'resource_servers',
@@ -86,7 +101,7 @@ const toSections = (
     items: file.clients.map((input) => ({
       ...idOf(input),
       plan: async () => {
-        await assertServiceAccount(input, file.users);
+        await assertTies(input, file);
         return clients.planClient(input);
       },
     })),
@@ -103,6 +118,14 @@ const toSections = (
       plan: async () => withoutSecret(await users.planAs(record)(input, declaredWith(file, users.rolesOf))),
     })),
   },
+  {
+    name: 'customers',
+    items: file.customers.map((input) => ({
+      id: input.username,
+      key: `customer ${input.username.toLowerCase()}`, // it may be called as its account or client is
+      plan: async () => withoutSecret(await customers.plan(input, tiesIn(file))),
+    })),
+  },
 ];
 
 /** What a user is planned beside: the other users of the file, and the roles of its resource servers. */
@@ -112,6 +135,13 @@ const declaredWith = (file: z.infer<typeof ApplyFile>, stored: RolesOf): Paramet
     const declared = file.resource_servers.find((server) => server.audience === audience);
     return declared === undefined ? stored(audience) : Object.keys(declared.roles);
   },
+});
+
+/** What a customer may be tied to once the file is applied. */
+const tiesIn = (file: z.infer<typeof ApplyFile>): Parameters<CustomerAdministration['plan']>[1] => ({
+  accounts: file.users.map(({ username }) => foldName(username)),
+  clients: [...file.clients, ...file.vpn_nodes].map(({ client_id: id }) => id),
+  customers: file.customers.map(({ username }) => username.toLowerCase()),
 });
 
 /** The plan whose saving is recorded first. */

@@ -1,5 +1,5 @@
 /** The clients' part of administration: clients and VPN nodes, each under its own noun, and the logouts they wait for. */
-import type { AssertServiceAccount } from './administration-service-accounts.ts';
+import type { AssertTies } from './administration-ties.ts';
 import { toLogoutView } from '../clients/logouts.ts';
 import type { LogoutView } from '../clients/logouts.ts';
 import type { ClientRegistry } from '../clients/registry.ts';
@@ -26,21 +26,21 @@ export interface ClientAdministration {
 
 interface ClientAdministrationOptions {
   readonly clients: ClientRegistry;
-  readonly assertServiceAccount: AssertServiceAccount;
+  readonly assertTies: AssertTies;
   readonly outbox: OutboxStore;
   readonly now: () => number;
 }
 
 export function createClientAdministration({
   clients: registry,
-  assertServiceAccount,
+  assertTies,
   outbox,
   now,
 }: ClientAdministrationOptions): ClientAdministration {
   const clients: ClientRegistry = {
     ...registry,
     planClient: async (input) => {
-      await assertServiceAccount(input);
+      await assertTies(input);
       return registry.planClient(input);
     },
   };

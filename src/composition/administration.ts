@@ -14,7 +14,14 @@ import { applyFile } from './administration-apply.ts';
 import type { ApplyOutcome } from './administration-apply.ts';
 import { createClientAdministration } from './administration-clients.ts';
 import type { ClientAdministration } from './administration-clients.ts';
-import { createAssertServiceAccount } from './administration-service-accounts.ts';
+import { createAssertTies } from './administration-ties.ts';
+import { createNodeAdministration } from './administration-nodes.ts';
+import type { NodeAdministration } from './administration-nodes.ts';
+import { createKeyAdministration } from './administration-keys.ts';
+import type { KeyAdministration } from './administration-keys.ts';
+import { createCustomerAdministration } from './administration-customers.ts';
+import type { CustomerAdministrationByName } from './administration-customers.ts';
+import { openCustomers } from './customers.ts';
 import { createUserAdministration } from './administration-users.ts';
 import type { UserAdministration, Users } from './administration-users.ts';
 import { createAudit } from '../audit/audit.ts';
@@ -25,7 +32,6 @@ import type { ClientRegistry, SavedClient } from '../clients/registry.ts';
 import { recordClientChanges } from '../clients/recorded-registry.ts';
 import type { Config, Secrets } from '../config.ts';
 import { isAppError } from '../errors.ts';
-import { assertSealedBy } from '../keys/keystore.ts';
 import { createSealer } from '../keys/sealer.ts';
 import { createNameSide, reservedNames } from '../names.ts';
 import type { NameSide } from '../names.ts';
@@ -35,6 +41,10 @@ import type { SessionLifetimes } from '../oidc/lifetimes.ts';
 import { createLogoutNotices } from '../oidc/logout-notices.ts';
 import { createSessions } from '../oidc/sessions.ts';
 import { createResourceServerRegistry } from '../resource-servers/registry.ts';
+import { createVpnEndings } from './revocations.ts';
+import type { VpnEndings } from './revocations.ts';
+import { reencrypt, unlock } from './sealed.ts';
+import type { Reencryption } from './sealed.ts';
 import { openStorage } from '../storage/open.ts';
 import type { Storage } from '../storage/port.ts';
 
@@ -43,7 +53,11 @@ const DEMO_NODE_ID = 'demo-node';
 const AUDIT_WAIT_MS = 30_000;
 
 export { SERVER_ROLES } from '../accounts/registration.ts';
+export type { CustomerView } from './administration-customers.ts';
 export type { OwnedKeyView } from './administration-api-keys.ts';
+export type { KeyListView, KeyView, RetirementView, TurnView } from './administration-keys.ts';
+export { readKeyFile } from '../keys/key-file.ts';
+export { SIGNING_ALGORITHMS } from '../keys/material.ts';
 export type { ImportCounts, ImportLine, RefusedLine, UserFilter, UserView } from './administration-users.ts';
 export { AUDIT_ACTIONS, AUDIT_ACTORS, AUDIT_KINDS } from '../audit/actions.ts';
 export type { Verification } from '../audit/verify.ts';
@@ -52,10 +66,15 @@ export type { AuditView } from '../audit/view.ts';
 export type { ApplyOutcome } from './administration-apply.ts';
 export type { AppliedItem } from '../apply/apply.ts';
 export type { AuditFilter } from '../storage/port.ts';
+export { signTestToken } from '../vpn/test-token.ts';
+export type { Reencryption, SealedCounts } from './sealed.ts';
 
 export interface Administration extends ClientAdministration {
   readonly users: UserAdministration;
   readonly apiKeys: ApiKeyAdministration;
+  readonly customers: CustomerAdministrationByName;
+  readonly keys: KeyAdministration;
+  readonly nodes: NodeAdministration;
   readonly audit: Pick<Audit, 'list' | 'verify'>;
   /** Makes the store as the file says; with `dryRun` only tells what would change. */
   apply(
@@ -63,24 +82,27 @@ export interface Administration extends ClientAdministration {
     env: Readonly<Record<string, string | undefined>>,
     dryRun: boolean,
   ): Promise<ApplyOutcome>;
+  /** Seals under SECRET_KEY what was sealed under the one before it. */
+  reencrypt(): Promise<Reencryption>;
   close(): Promise<void>;
 }
 
 /** Opens the store for administration. */
 export async function openAdministration(config: Config, secrets: Secrets): Promise<Administration> {
-  const storage = await openStorage(secrets.databaseUrl);
+  const opened = await openStorage(secrets.databaseUrl);
   const now = (): number => Math.floor(Date.now() / 1000);
-  const sealer = createSealer(secrets.secretKey);
-  try {
-    assertSealedBy(await storage.signingKeys.read(), sealer); // nothing is sealed under another SECRET_KEY
-  } catch (error) {
+  // Running servers look for what is revoked by themselves.
+  const endings = createVpnEndings({ config, storage: opened, onAppended: () => undefined, now });
+  const { storage } = endings;
+  const sealer = createSealer(secrets.secretKey, secrets.previousSecretKey);
+  const chainKey = await unlock(storage, sealer).catch(async (error: unknown) => {
     await storage.close(); // its connections would keep the process alive
     throw error;
-  }
+  });
   const names = createNameSide(storage.names, 'service', reservedNames(config));
   const audit = createAudit({
     store: storage.audit,
-    secretKey: secrets.secretKey,
+    chainKey,
     waitMs: AUDIT_WAIT_MS,
     now,
   });
@@ -91,24 +113,30 @@ export async function openAdministration(config: Config, secrets: Secrets): Prom
     names,
     seal: sealer.seal,
     open: sealer.open,
+    hasKey: async (alg) => (await storage.signingKeys.read())?.keys.some((key) => key.alg === alg) === true,
   });
-  const users = openUsers(config, storage, now);
-  const assertServiceAccount = createAssertServiceAccount(storage.accounts);
+  const users = openUsers(config, endings, now);
+  const planCustomers = openCustomers({ config, storage, now }).as(record);
+  const assertTies = createAssertTies(storage);
 
   return {
     users: users.as({ record, naming: 'login' }),
     apiKeys: createApiKeyAdministration({ config, storage, record, now }),
-    ...createClientAdministration({ clients, assertServiceAccount, outbox: storage.outbox, now }),
+    customers: createCustomerAdministration({ config, storage, record, now }),
+    keys: createKeyAdministration({ config, storage, sealer, record, now }),
+    nodes: createNodeAdministration({ clients, store: storage.clients, record, now }),
+    ...createClientAdministration({ clients, assertTies, outbox: storage.outbox, now }),
     audit,
+    reencrypt: () => reencrypt(storage, sealer, record),
     apply: (...asked) =>
-      applyFile({ clients, assertServiceAccount, resourceServers, users, record }, ...asked),
+      applyFile({ clients, assertTies, resourceServers, users, customers: planCustomers, record }, ...asked),
     close: async () => {
       await audit.flush().finally(storage.close);
     },
   };
 }
 
-function openUsers(config: Config, storage: Storage, now: () => number): Users {
+function openUsers(config: Config, { storage, endAll }: VpnEndings, now: () => number): Users {
   const { counters } = storage;
   // A running server looks for notices every few seconds.
   const notices = createLogoutNotices({ ...storage, onQueued: () => undefined, now });
@@ -118,7 +146,7 @@ function openUsers(config: Config, storage: Storage, now: () => number): Users {
     hasher: createPasswordHasher(),
     locked: createLockedAccounts({ ...storage, lockout: createLockout({ counters, now }), now }),
     revokeEverything: async (accountId) => {
-      await sessions.endAll(accountId, null);
+      await endAll(sessions.endAll)(accountId, null);
       await storage.apiKeys.deleteOfAccount(accountId);
     },
     events: UNHEARD,

@@ -2,6 +2,8 @@
 import type { Route } from '../api/route.ts';
 import { OWN_AUDIENCE } from '../accounts/registration.ts';
 import { serverRoleOf } from '../accounts/server-role.ts';
+import type { FindCustomer } from './customers.ts';
+import type { RateLimits } from '../http/rate-limit.ts';
 import { FIRST_PARTY_CLIENT } from '../names.ts';
 import { roleAt } from '../oidc/people.ts';
 import type { Engine } from '../oidc/provider.ts';
@@ -11,6 +13,8 @@ import { createVerifyRoute } from '../verify/route.ts';
 import { createVerify } from '../verify/verify.ts';
 
 interface GatewayOptions extends Pick<Programs, 'findApiKey' | 'findServiceAccount'> {
+  readonly limits: RateLimits;
+  readonly findCustomer: FindCustomer;
   readonly storage: Pick<Storage, 'resourceServers'>;
   readonly engine: () => Engine;
 }
@@ -21,17 +25,21 @@ export function createGatewayRoute({
   engine,
   findApiKey,
   findServiceAccount,
+  limits,
+  findCustomer,
 }: GatewayOptions): Route {
   return createVerifyRoute(
     createVerify({
       ownAudience: OWN_AUDIENCE,
       findToken: async (value) => {
-        const found = await engine().findBearerToken(value);
-        if (found?.clientId === FIRST_PARTY_CLIENT) return { ...found, audience: OWN_AUDIENCE };
+        const token = await engine().findBearerToken(value);
+        if (token === null) return findCustomer.byToken(value);
+        const found = { ...token, customer: await findCustomer.of(token) };
+        if (found.clientId === FIRST_PARTY_CLIENT) return { ...found, audience: OWN_AUDIENCE };
         // An opaque token that a client got for itself; a JWT is for its own audience, whoever calls.
-        const isOfClient = found?.account === null && found.audience === null;
+        const isOfClient = found.account === null && found.audience === null;
         const account = isOfClient ? await findServiceAccount(found.clientId) : null;
-        if (found === null || account === null) return found;
+        if (account === null) return found;
         // What was issued to a disabled account is refused, not taken for a client that acts for nobody.
         if (account.status !== 'active') return null;
         return { ...found, subject: account.id, account, audience: OWN_AUDIENCE };
@@ -43,5 +51,6 @@ export function createGatewayRoute({
         return resourceServer && (roleAt(resourceServer, account)?.role ?? null);
       },
     }),
+    (ctx, { username, rateLimit }) => limits.limit(ctx, 'customer', username.toLowerCase(), rateLimit),
   );
 }

@@ -36,15 +36,16 @@ export interface Ledger {
 
 interface LedgerOptions {
   readonly storage: Pick<Storage, 'audit' | 'statistics'>;
-  readonly secretKey: string;
+  /** Of the audit log. */
+  readonly chainKey: string;
   /** Those that nobody else hears. */
   readonly events: Events;
   readonly now: () => number;
 }
 
-export function createLedger({ storage, secretKey, events, now }: LedgerOptions): Ledger {
+export function createLedger({ storage, chainKey, events, now }: LedgerOptions): Ledger {
   const bell = createBell();
-  const audit = createAudit({ store: storage.audit, secretKey, onWaiting: bell.ring, now });
+  const audit = createAudit({ store: storage.audit, chainKey, onWaiting: bell.ring, now });
   const statistics = createStatistics({ store: storage.statistics, now });
   const refusals = createRefusalCounts();
   const noteRefusals = (): void => refusals.take().forEach(audit.note);

@@ -28,7 +28,8 @@ import { createSignIn } from '../accounts/sign-in.ts';
 import { createSignInForm } from '../accounts/pages/sign-in-form.ts';
 import type { Entered } from '../accounts/pages/sign-in-form.ts';
 import type { Route } from '../api/route.ts';
-import type { Config, Secrets } from '../config.ts';
+import { signingSecretsOf } from '../config.ts';
+import type { Config, JwtSecrets } from '../config.ts';
 import type { Events } from '../events.ts';
 import { createCookies } from '../http/cookies.ts';
 import { createCsrf } from '../http/csrf.ts';
@@ -42,7 +43,7 @@ import type { Storage } from '../storage/port.ts';
 
 export interface PeopleOptions {
   readonly config: Config;
-  readonly secrets: Pick<Secrets, 'jwtSecretKey'>;
+  readonly secrets: JwtSecrets;
   readonly storage: Storage;
   readonly engine: () => Engine;
   readonly mailer: Mailer;
@@ -126,13 +127,13 @@ function createParts(options: PeopleOptions) {
 }
 
 function createAccountPages(options: PeopleOptions, parts: Parts): ServePages {
-  const { config, secrets, engine, mailer, limits, renderPage } = options;
+  const { config, engine, mailer, limits, renderPage } = options;
   const { issuer, registration } = config;
   const { accounts, recovery, credentials, signIn } = parts;
   const cookies = createCookies(issuer);
-  const secret = secrets.jwtSecretKey;
-  const pages = createPages(renderPage, createCsrf({ issuer, secret, cookies }), mailer.canSend);
-  const devices = createDeviceCookie(cookies, secret);
+  const secrets = signingSecretsOf(options.secrets);
+  const pages = createPages(renderPage, createCsrf({ issuer, secrets, cookies }), mailer.canSend);
+  const devices = createDeviceCookie(cookies, secrets);
   const forms = {
     signInForm: createSignInForm(pages, signIn, devices),
     registerForm: registration.isEnabled

@@ -9,8 +9,9 @@ import { createApiKeys } from '../apikeys/api-keys.ts';
 import { createApiKeyRoutes } from '../apikeys/routes.ts';
 import { createVerifyKey } from '../apikeys/verify.ts';
 import type { VerifyKey } from '../apikeys/verify.ts';
-import { serviceAccountOf } from '../clients/service-account.ts';
-import type { Config, Secrets } from '../config.ts';
+import { serviceAccountOf } from '../clients/ties.ts';
+import { signingSecretsOf } from '../config.ts';
+import type { Config, JwtSecrets } from '../config.ts';
 import type { Events } from '../events.ts';
 import type { Engine } from '../oidc/provider.ts';
 import { createPermissionsOf } from '../permissions.ts';
@@ -19,7 +20,7 @@ import type { Account, ApiKeyStore, Storage } from '../storage/port.ts';
 
 export interface ProgramOptions {
   readonly config: Pick<Config, 'permissions'>;
-  readonly secrets: Pick<Secrets, 'jwtSecretKey'>;
+  readonly secrets: JwtSecrets;
   readonly storage: Pick<Storage, 'accounts' | 'apiKeys' | 'clients'>;
   readonly engine: () => Engine;
   readonly events: Events;
@@ -63,7 +64,7 @@ export function createPrograms({ config, secrets, storage, engine, events, now }
     },
     routes: createApiKeyRoutes({
       apiKeys: createApiKeys(shared),
-      cursors: createCursors(secrets.jwtSecretKey),
+      cursors: createCursors(signingSecretsOf(secrets)),
       hasSession: async (accountId, sessionId) =>
         (await engine().sessions.list(accountId)).some(({ id }) => id === sessionId),
       now,

@@ -7,7 +7,9 @@ import { createBell } from '../background.ts';
 import type { Bell } from '../background.ts';
 import { createClientOrigins } from '../clients/origins.ts';
 import type { IsClientOrigin } from '../clients/origins.ts';
-import type { Config, Secrets } from '../config.ts';
+import { signingSecretsOf } from '../config.ts';
+import type { Config, JwtSecrets } from '../config.ts';
+import { createCustomerService, createFindCustomer, customersOfEngine } from './customers.ts';
 import { createEnginePages } from './engine-pages.ts';
 import type { Events } from '../events.ts';
 import { createGatewayRoute } from './gateway.ts';
@@ -17,24 +19,36 @@ import type { RateLimits } from '../http/rate-limit.ts';
 import type { RenderPage } from '../http/views.ts';
 import type { Ledger } from './ledger.ts';
 import { createJsonApi } from './json-api.ts';
+import { assertSigns } from '../keys/keystore.ts';
 import type { KeyRing } from '../keys/keystore.ts';
 import type { Sealer } from '../keys/sealer.ts';
-import { createAccessTokenSigner } from '../keys/signer.ts';
+import {
+  createAccessTokenSigner,
+  createCustomerTokenSigner,
+  createRevocationSigner,
+} from '../keys/signer.ts';
 import type { Sign } from '../keys/signer.ts';
 import type { Mailer } from '../mail/mailer.ts';
 import type { EngineMiddleware } from '../oidc/engine-middleware.ts';
 import { createLogoutDelivery } from '../oidc/logout-delivery.ts';
 import type { DeliverLogouts } from '../oidc/logout-delivery.ts';
 import { createLogoutNotices } from '../oidc/logout-notices.ts';
+import type { CustomersOfEngine } from '../oidc/customer-claims.ts';
 import { createEngine } from '../oidc/provider.ts';
 import type { Engine, EngineOptions } from '../oidc/provider.ts';
+import { openNodeEnrolment } from './node-enrolment.ts';
 import { createOutgoing } from '../outgoing.ts';
 import { foldName, reservedNames } from '../names.ts';
 import { createPeople } from './people.ts';
 import type { ServePages } from './people.ts';
 import { createPrograms, endingKeys } from './programs.ts';
+import { createVpnEndings, createVpnFeed, endingTokens } from './revocations.ts';
+import type { VpnFeed } from './revocations.ts';
 import type { Storage } from '../storage/port.ts';
 import { tellAccess } from './told-engine.ts';
+import type { NodeEnrolment } from '../vpn/enrolment.ts';
+import { createVpn } from './vpn.ts';
+import type { Vpn } from './vpn.ts';
 
 const HOUR_SECONDS = 3_600;
 
@@ -43,6 +57,10 @@ interface Generation {
   readonly ring: KeyRing;
   readonly engine: Engine;
   readonly sign: Sign;
+  readonly signRevocations: Sign;
+  /** Of customers. */
+  readonly signCustomerToken: Sign;
+  readonly customers: CustomersOfEngine;
 }
 
 /** What answers once the store is open and the keys are loaded. */
@@ -56,15 +74,22 @@ export interface Service {
   /** Rings when a client has to be told of a logout. */
   readonly logoutBell: Bell;
   readonly deliverLogouts: DeliverLogouts;
+  readonly vpnExchange: Vpn['exchange'];
+  readonly nodeEnrolment: NodeEnrolment;
+  /** What of VPN JWTs ended early, as nodes read it. */
+  readonly vpnFeed: VpnFeed;
   readonly pages: ServePages;
   readonly api: ServePages;
-  /** Replaces the engine and the signer in one assignment; requests in flight finish on the old ones. */
+  /**
+   * Replaces the engine and the signer in one assignment; requests in flight finish on the old ones. Throws a sentence
+   * where the ring cannot sign: then everything stays as it was.
+   */
   useRing(ring: KeyRing): void;
 }
 
 export interface ServiceOptions {
   readonly config: Config;
-  readonly secrets: Pick<Secrets, 'jwtSecretKey'>;
+  readonly secrets: JwtSecrets;
   readonly storage: Storage;
   readonly ledger: Ledger;
   readonly sealer: Sealer;
@@ -77,20 +102,26 @@ export interface ServiceOptions {
 }
 
 /** Builds the engine and the signer of the present key ring. */
-export function createService(options: ServiceOptions): Service {
-  const { config, storage, events, now, ring } = options;
+export function createService(given: ServiceOptions): Service {
+  const { config, events, now, ring } = given;
+  const feedBell = createBell();
+  const endings = createVpnEndings({ ...given, onAppended: feedBell.ring });
+  const { storage } = endings;
+  const options = { ...given, storage };
   const outgoing = createOutgoing({ isDevelopment: !config.isProduction });
   const logoutBell = createBell();
   const notices = createLogoutNotices({ ...storage, onQueued: logoutBell.ring, now });
   const programs = createPrograms({ ...options, engine: () => current.engine });
   const { findApiKey } = programs;
-  const makeEngine = (parts: EngineOptions): Engine => endingKeys(createEngine(parts), storage.apiKeys);
-  const build = (forRing: KeyRing): Generation => ({
-    ring: forRing,
-    sign: createAccessTokenSigner(forRing.jwks, 'RS256'),
-    engine: makeEngine({ ...engineOptions(options, forRing), findApiKey, outgoing, notices }),
-  });
+  const vpn = createVpn({ ...options, endToken: endings.endToken, current: () => current });
+  const exchangeToken = vpn.exchange.byClient;
+  const makeEngine = (parts: EngineOptions): Engine =>
+    endingKeys(endingTokens(createEngine(parts), endings), storage.apiKeys);
+  const parts = { findApiKey, outgoing, notices, exchangeToken, vpn: vpn.tokens };
+  const build = (forRing: KeyRing): Generation =>
+    toGeneration(options, forRing, (own) => makeEngine({ ...own, ...parts }));
   let current = build(ring);
+  const findCustomer = createFindCustomer(options, () => current.customers);
   const issue: Engine['issueLogoutToken'] = (notice) => current.engine.issueLogoutToken(notice);
   const limits = openRateLimits(options);
   const isClientOrigin = createClientOrigins(storage.clients);
@@ -104,6 +135,9 @@ export function createService(options: ServiceOptions): Service {
     isClientOrigin,
     logoutBell,
     deliverLogouts: createLogoutDelivery({ ...storage, issue, outgoing, events, now }),
+    vpnExchange: vpn.exchange,
+    nodeEnrolment: openNodeEnrolment(options),
+    vpnFeed: createVpnFeed({ ...options, bell: feedBell, current: () => current }),
     pages: people.pages,
     api: createJsonApi({
       ...shared,
@@ -111,22 +145,44 @@ export function createService(options: ServiceOptions): Service {
       routes: [
         ...people.api,
         ...programs.routes,
+        ...createCustomerService({ ...options, sign: () => current.signCustomerToken }),
         ...createAdminService({ ...shared, ...people.parts }),
-        createGatewayRoute({ ...shared, ...programs }),
+        createGatewayRoute({ ...shared, ...programs, findCustomer }),
       ],
     }),
     useRing: (next) => {
+      assertSigns(next);
       current = build(next);
     },
+  };
+}
+
+/** What the engine is made of, beside the parts that stay when the keys change. */
+type OfRing = Omit<EngineOptions, 'outgoing' | 'notices' | 'findApiKey' | 'vpn' | 'exchangeToken'>;
+
+function toGeneration(
+  options: ServiceOptions,
+  ring: KeyRing,
+  makeEngine: (own: OfRing) => Engine,
+): Generation {
+  const customers = customersOfEngine(options, ring.jwks);
+  return {
+    ring,
+    sign: createAccessTokenSigner(ring.jwks, 'RS256'),
+    signRevocations: createRevocationSigner(ring.jwks),
+    signCustomerToken: createCustomerTokenSigner(ring.jwks),
+    customers,
+    engine: makeEngine({ ...engineOptions(options, ring), customers }),
   };
 }
 
 const engineOptions = (
   { config, secrets, storage, sealer, events, renderPage, now }: ServiceOptions,
   ring: KeyRing,
-): Omit<EngineOptions, 'outgoing' | 'notices' | 'findApiKey'> => ({
+): Omit<OfRing, 'customers'> => ({
   issuer: config.issuer,
   jwks: ring.jwks,
+  signingAlgorithms: Object.keys(ring.signers),
   artifacts: storage.artifacts,
   accounts: storage.accounts,
   counters: storage.counters,
@@ -142,8 +198,8 @@ const engineOptions = (
   sessionRememberedSeconds: config.sessions.rememberedSeconds,
   apiAccessTokenSeconds: config.api.accessTokenSeconds,
   apiRememberedSeconds: config.api.refreshTokenSeconds,
-  trustedHops: config.trustedProxies,
-  cookieSecret: secrets.jwtSecretKey,
+  trustedProxies: config.trustedProxies,
+  cookieSecrets: signingSecretsOf(secrets),
   pages: createEnginePages(renderPage),
   events,
   showDetail: config.debug,
@@ -159,6 +215,7 @@ function openRateLimits({ config, storage, events, now }: ServiceOptions): RateL
     key: hourly(userPerHour),
     ip: hourly(ipPerHour),
     authorize: hourly(authorizePerHour),
+    customer: hourly(0), // each has its own
   };
   return createRateLimits({
     counters: storage.counters,

@@ -14,25 +14,53 @@ import { isLoopbackHost } from './values.ts';
 // The audience of this server's own API: a VPN JWT must never be taken for one of its tokens.
 const OWN_AUDIENCE = 'portcullis';
 
+// An instance reads the key set anew within 5 s, and the clocks of two may be a minute apart.
+const KEY_MARGIN_SECONDS = 65;
+
 /** The faults of settings that do not go together. */
 export function conflicts(config: Config, sources: Sources): readonly ConfigFault[] {
-  const { vpn, issuer, metricsAddress, port } = config;
+  const { vpn, customers, issuer, metricsAddress, port } = config;
   const faults: ConfigFault[] = [];
   if (vpn.audience === OWN_AUDIENCE || vpn.audience === issuer) {
     const remedy = 'Choose another name, such as vpn-node.';
     const found = `found "${vpn.audience}", which means this server itself`;
     faults.push(settingFault('vpnAudience', sources.vpnAudience, found, 'an audience of its own', remedy));
   }
+  if ([OWN_AUDIENCE, issuer, vpn.audience].includes(customers.audience)) {
+    const remedy = 'Choose another name, such as petstore.';
+    const found = `found "${customers.audience}", which means this server itself, or its VPN nodes`;
+    const { customersAudience: source } = sources;
+    faults.push(settingFault('customersAudience', source, found, 'an audience of its own', remedy));
+  }
   if (metricsAddress !== null && port !== 0 && metricsAddress.port === port) {
     const found = `found port ${port}, where the server itself listens`;
     const remedy = 'Choose another port, or set METRICS_ADDRESS=off.';
     faults.push(settingFault('metricsAddress', sources.metricsAddress, found, 'a port of its own', remedy));
   }
-  return [...faults, ...lifetimeConflicts(config, sources), ...permissionConflicts(config, sources)];
+  return [
+    ...faults,
+    ...publishConflicts(config, sources),
+    ...lifetimeConflicts(config, sources),
+    ...permissionConflicts(config, sources),
+  ];
+}
+
+/** A key that signs while somebody keeps a JWKS without it makes tokens that are refused. */
+function publishConflicts({ keys, tokens }: Config, sources: Sources): readonly ConfigFault[] {
+  const least = tokens.jwksMaxAgeSeconds + KEY_MARGIN_SECONDS;
+  if (keys.publishAheadSeconds >= least) return [];
+  const found = `found ${keys.publishAheadSeconds}`;
+  const expected = `at least JWKS_MAX_AGE, which is ${tokens.jwksMaxAgeSeconds}, and ${KEY_MARGIN_SECONDS} more`;
+  const remedy = `Set KEYS_PUBLISH_AHEAD=${least}, for example, or lower JWKS_MAX_AGE.`;
+  const name = 'keysPublishAheadSeconds';
+  return [settingFault(name, sources[name], found, expected, remedy)];
 }
 
 /** An end that comes before the idle one would make the idle one mean nothing. */
-function lifetimeConflicts({ tokens, sessions }: Config, sources: Sources): readonly ConfigFault[] {
+function lifetimeConflicts(
+  { tokens, sessions, customers }: Config,
+  sources: Sources,
+): readonly ConfigFault[] {
   const pairs = [
     {
       short: ['refreshTokenIdleSeconds', tokens.refreshTokenIdleSeconds],
@@ -41,6 +69,10 @@ function lifetimeConflicts({ tokens, sessions }: Config, sources: Sources): read
     {
       short: ['sessionIdleSeconds', sessions.idleSeconds],
       long: ['sessionRememberedSeconds', sessions.rememberedSeconds],
+    },
+    {
+      short: ['customersTokenLifetimeSeconds', customers.tokenLifetimeSeconds],
+      long: ['customersMaxTokenLifetimeSeconds', customers.maxTokenLifetimeSeconds],
     },
   ] as const;
   return pairs
@@ -63,8 +95,17 @@ function productionWarnings({ trustedProxies }: Config, sources: Sources): reado
   const faults: ConfigFault[] = [];
   if (trustedProxies === 0) {
     const found = 'found 0, so behind a TLS proxy every refusal is logged with the proxy’s address';
-    const remedy = 'Set TRUST_PROXY=1 where one proxy stands before this server.';
-    faults.push(settingFault('trustProxy', sources.trustProxy, found, 'the number of proxies', remedy));
+    const remedy =
+      'Set TRUST_PROXY=1 where one proxy stands before this server, or to the networks of its proxies.';
+    faults.push(
+      settingFault(
+        'trustProxy',
+        sources.trustProxy,
+        found,
+        'the number of proxies, or their networks',
+        remedy,
+      ),
+    );
   }
   return faults;
 }

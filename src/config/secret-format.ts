@@ -8,6 +8,8 @@ import { randomBytes } from 'node:crypto';
 
 export const KEY_NAMES = ['SECRET_KEY', 'JWT_SECRET_KEY'] as const;
 export type KeyName = (typeof KEY_NAMES)[number];
+/** The key that was in use before, while what it encrypted or signed is still around. */
+export type PreviousKeyName = `${KeyName}_PREVIOUS`;
 export type KeyEnvironment = 'development' | 'production';
 
 const RANDOM_BYTES = 32;

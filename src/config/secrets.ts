@@ -4,12 +4,13 @@
  */
 import type { ConfigFault } from './faults.ts';
 import { KEY_NAMES, parseSecret } from './secret-format.ts';
-import type { KeyEnvironment, KeyName } from './secret-format.ts';
+import type { KeyEnvironment, KeyName, PreviousKeyName } from './secret-format.ts';
 import { readSecret } from './secret-sources.ts';
-import type { Env, GivenText } from './secret-sources.ts';
+import type { Env, GivenText, SecretReading } from './secret-sources.ts';
 import { STRONG_SECRET, areSameSecret, weaknessOf } from './secret-strength.ts';
+import { TEST_SECRET } from './test-secret.ts';
 
-export type SecretName = KeyName | 'SMTP_URL';
+export type SecretName = KeyName | PreviousKeyName | 'SMTP_URL' | typeof TEST_SECRET;
 export type GivenSecrets = Readonly<Record<SecretName, GivenText | null>>;
 
 interface SecretReadings {
@@ -17,33 +18,69 @@ interface SecretReadings {
   readonly faults: readonly ConfigFault[];
 }
 
+/** Every key that may be given, with what it is or was in use as. */
+const KEYS: readonly { readonly name: KeyName | PreviousKeyName; readonly usedAs: KeyName }[] = [
+  { name: 'SECRET_KEY', usedAs: 'SECRET_KEY' },
+  { name: 'JWT_SECRET_KEY', usedAs: 'JWT_SECRET_KEY' },
+  { name: 'SECRET_KEY_PREVIOUS', usedAs: 'SECRET_KEY' },
+  { name: 'JWT_SECRET_KEY_PREVIOUS', usedAs: 'JWT_SECRET_KEY' },
+];
+
 /** Reads all secrets; one that is not given is null. */
 export function readSecrets(env: Env, cwd: string): SecretReadings {
-  const [secretKey, jwtSecretKey, smtpUrl] = [
-    readSecret('SECRET_KEY', env, cwd),
-    readSecret('JWT_SECRET_KEY', env, cwd),
-    readSecret('SMTP_URL', env, cwd),
-  ] as const;
+  const read = (name: SecretName): SecretReading => readSecret(name, env, cwd);
+  const readings = {
+    SECRET_KEY: read('SECRET_KEY'),
+    JWT_SECRET_KEY: read('JWT_SECRET_KEY'),
+    SECRET_KEY_PREVIOUS: read('SECRET_KEY_PREVIOUS'),
+    JWT_SECRET_KEY_PREVIOUS: read('JWT_SECRET_KEY_PREVIOUS'),
+    SMTP_URL: read('SMTP_URL'),
+    [TEST_SECRET]: read(TEST_SECRET),
+  };
   return {
-    given: { SECRET_KEY: secretKey.given, JWT_SECRET_KEY: jwtSecretKey.given, SMTP_URL: smtpUrl.given },
-    faults: [...secretKey.faults, ...jwtSecretKey.faults, ...smtpUrl.faults, ...smtpFaults(smtpUrl.given)],
+    given: {
+      SECRET_KEY: readings.SECRET_KEY.given,
+      JWT_SECRET_KEY: readings.JWT_SECRET_KEY.given,
+      SECRET_KEY_PREVIOUS: readings.SECRET_KEY_PREVIOUS.given,
+      JWT_SECRET_KEY_PREVIOUS: readings.JWT_SECRET_KEY_PREVIOUS.given,
+      SMTP_URL: readings.SMTP_URL.given,
+      [TEST_SECRET]: readings[TEST_SECRET].given,
+    },
+    faults: [
+      ...Object.values(readings).flatMap(({ faults }) => faults),
+      ...smtpFaults(readings.SMTP_URL.given),
+    ],
   };
 }
 
 /** What production refuses of the secrets that are there, and development warns of. */
 export function weakSecretFaults(given: GivenSecrets, environment: KeyEnvironment): readonly ConfigFault[] {
-  const weak = KEY_NAMES.flatMap((name) => {
+  return [...KEYS.flatMap((key) => weakness(key, given, environment)), ...repeatedFaults(given)];
+}
+
+function weakness(
+  { name, usedAs }: (typeof KEYS)[number],
+  given: GivenSecrets,
+  environment: KeyEnvironment,
+): readonly ConfigFault[] {
+  const secret = given[name];
+  if (secret === null) return [];
+  const found = weaknessOf(secret.value, usedAs) ?? wrongPlace(secret.value, environment);
+  return found === null ? [] : [keyFault(name, secret, found)];
+}
+
+/** Two secrets that are the same bits: one that leaks gives both away, and a key that is its own predecessor is none. */
+function repeatedFaults(given: GivenSecrets): readonly ConfigFault[] {
+  return KEYS.flatMap(({ name }, index) => {
     const secret = given[name];
-    const weakness =
-      secret === null ? null : (weaknessOf(secret.value, name) ?? wrongPlace(secret.value, environment));
-    return secret === null || weakness === null ? [] : [keyFault(name, secret, weakness)];
+    if (secret === null) return [];
+    const same = KEYS.slice(0, index).find((earlier) => {
+      const other = given[earlier.name];
+      return other !== null && areSameSecret(other.value, secret.value);
+    });
+    if (same === undefined) return [];
+    return [{ ...keyFault(name, secret, `the same value as ${same.name}`), expected: 'another one' }];
   });
-  const [one, other] = [given.SECRET_KEY, given.JWT_SECRET_KEY];
-  if (one === null || other === null || !areSameSecret(one.value, other.value)) return weak;
-  return [
-    ...weak,
-    { ...keyFault('JWT_SECRET_KEY', other, 'the same value as SECRET_KEY'), expected: 'another one' },
-  ];
 }
 
 /** The faults of the keys that nobody gave. */
@@ -56,16 +93,29 @@ function wrongPlace(secret: string, environment: KeyEnvironment): string | null 
   return isMisplaced ? 'a secret that was made for development (pcl_…_dev_)' : null;
 }
 
-function keyFault(name: KeyName, given: GivenText | null, found: string): ConfigFault {
+function keyFault(name: KeyName | PreviousKeyName, given: GivenText | null, found: string): ConfigFault {
   return {
     variable: name,
     path: null,
     source: given?.source ?? { kind: 'missing' },
     found,
     expected: STRONG_SECRET,
-    remedy: `Make one with \`portcullis secrets generate --env production\` and set ${name} or ${name}_FILE.`,
+    remedy: REMEDIES[name],
   };
 }
+
+const toMake = (name: KeyName): string =>
+  `Make one with \`portcullis secrets generate --env production\` and set ${name} or ${name}_FILE.`;
+
+const REMEDIES: Readonly<Record<KeyName | PreviousKeyName, string>> = {
+  SECRET_KEY: toMake('SECRET_KEY'),
+  JWT_SECRET_KEY: toMake('JWT_SECRET_KEY'),
+  SECRET_KEY_PREVIOUS:
+    'Set it to the SECRET_KEY that was in use before, or unset it where `portcullis keys reencrypt` has run ' +
+    '(with NODE_ENV=development it runs with any).',
+  JWT_SECRET_KEY_PREVIOUS:
+    'Set it to the JWT_SECRET_KEY that was in use before, or unset it: people then sign in again.',
+};
 
 function smtpFaults(given: GivenText | null): readonly ConfigFault[] {
   if (given === null || (/^smtps?:\/\/\S+$/i.test(given.value) && URL.canParse(given.value))) return [];

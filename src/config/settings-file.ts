@@ -8,9 +8,11 @@ import type { Document, ParsedNode, YAMLMap } from 'yaml';
 
 import type { ConfigFault } from './faults.ts';
 import { lineFor } from './refusals.ts';
+import { KEY_NAMES } from './secret-format.ts';
 import { errorCode } from './secret-sources.ts';
 import { SETTINGS, SETTING_NAMES } from './settings.ts';
 import { nearest } from './spelling.ts';
+import { TEST_SECRET } from './test-secret.ts';
 import { checkSyntax, fileFault } from './yaml-syntax.ts';
 
 const MAX_FILE_BYTES = 65_536;
@@ -18,7 +20,11 @@ const PATHS = SETTING_NAMES.map((name): string => SETTINGS[name].path);
 const SECTIONS = new Set(
   PATHS.filter((path) => path.includes('.')).map((path) => path.slice(0, path.indexOf('.'))),
 );
-const SECRET_VARIABLES = ['SECRET_KEY', 'JWT_SECRET_KEY', 'SMTP_URL'];
+const SECRET_VARIABLES = [
+  ...KEY_NAMES.flatMap((name) => [name, `${name}_PREVIOUS`]),
+  'SMTP_URL',
+  TEST_SECRET,
+];
 
 export interface FileEntry {
   readonly value: unknown;

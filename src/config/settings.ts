@@ -21,6 +21,9 @@ import {
   origin,
   permissions,
   roles,
+  signingAlgorithms,
+  tiers,
+  trustedProxies,
   wholeNumber,
 } from './values.ts';
 
@@ -133,11 +136,13 @@ export const SETTINGS = {
   trustProxy: setting({
     path: 'trust_proxy',
     env: 'TRUST_PROXY',
-    schema: wholeNumber(0, 10),
-    fromText: asNumber,
+    schema: trustedProxies,
+    fromText: (text) => (asNumber(text) === text ? asList(text) : asNumber(text)),
     default: 0,
-    about: 'How many reverse proxies stand before this server; their X-Forwarded-For entries are trusted.',
-    expected: 'how many trusted proxies there are, a whole number from 0 to 10',
+    about: 'The reverse proxies whose X-Forwarded-For is trusted: how many there are, or their networks.',
+    expected:
+      'how many trusted proxies there are, from 0 to 10, or their networks, comma-separated: addresses, ranges such as 10.0.0.0/8, loopback, private',
+    example: '1',
   }),
   corsAllowedOrigins: setting({
     path: 'cors_allowed_origins',
@@ -288,6 +293,35 @@ export const SETTINGS = {
     about:
       'Seconds that relying parties may keep the JWKS; a new key waits longer than this before it signs.',
     expected: seconds(30, DAY_SECONDS),
+  }),
+  keysPublishAheadSeconds: setting({
+    path: 'keys.publish_ahead',
+    env: 'KEYS_PUBLISH_AHEAD',
+    schema: wholeNumber(95, 7 * DAY_SECONDS),
+    fromText: asNumber,
+    default: 3_600,
+    about:
+      'Seconds that a new signing key is published before it signs; more than relying parties keep the JWKS.',
+    expected: seconds(95, 7 * DAY_SECONDS),
+  }),
+  keysRotationDays: setting({
+    path: 'keys.rotation_interval',
+    env: 'KEYS_ROTATION_INTERVAL',
+    schema: wholeNumber(0, 3_650),
+    fromText: asNumber,
+    default: 90,
+    about: 'Days after which the next signing key takes over by itself; 0: by command only.',
+    expected: 'a whole number of days from 0 to 3650',
+  }),
+  keysAlgorithms: setting({
+    path: 'keys.algorithms',
+    env: 'KEYS_ALGORITHMS',
+    schema: signingAlgorithms,
+    fromText: (text) => asList(text.replace(/^\[(.*)\]$/, '$1')),
+    default: ['RS256', 'ES256'],
+    about: 'The algorithms that keys are made for and rotated: RS256, ES256 and, if wanted, EdDSA.',
+    expected: 'RS256 and ES256, and EdDSA if wanted',
+    example: '[RS256, ES256, EdDSA]', // good in the file and in the environment
   }),
   apiAccessTokenMinutes: setting({
     path: 'api.access_token_lifetime',
@@ -459,8 +493,17 @@ export const SETTINGS = {
     schema: wholeNumber(1, 100_000),
     fromText: asNumber,
     default: 120,
-    about: 'Exchanges at /vpn/auth/ that one node may make in a minute.',
+    about: 'Exchanges for a VPN JWT, at /vpn/auth/ and at /token, that one node may make in a minute.',
     expected: 'a whole number from 1 to 100000',
+  }),
+  vpnKeyOverlapSeconds: setting({
+    path: 'vpn.key_overlap',
+    env: 'VPN_KEY_OVERLAP',
+    schema: wholeNumber(0, 30 * DAY_SECONDS),
+    fromText: asNumber,
+    default: DAY_SECONDS,
+    about: 'Seconds that the key of a node goes on after the node registered its next one.',
+    expected: seconds(0, 30 * DAY_SECONDS),
   }),
   vpnRoles: setting({
     path: 'vpn.roles',
@@ -472,6 +515,68 @@ export const SETTINGS = {
     expected:
       'a mapping of 1 to 32 role names (a-z, 0-9, _ and -, a letter first; not node, constructor or prototype) to levels, whole numbers from 1 to 1000',
     example: '{ basic: 10, admin: 50 }',
+  }),
+  customersAudience: setting({
+    path: 'customers.audience',
+    env: 'CUSTOMERS_AUDIENCE',
+    schema: audience,
+    fromText: asIs,
+    default: 'petstore',
+    about: 'The audience (aud) of customers’ tokens: the API whose gateway takes them.',
+    expected:
+      '1 to 255 printable ASCII characters without spaces, other than portcullis, the issuer and VPN_AUDIENCE',
+  }),
+  customersTokenLifetimeSeconds: setting({
+    path: 'customers.token_lifetime',
+    env: 'CUSTOMERS_TOKEN_LIFETIME',
+    schema: wholeNumber(60, YEAR_SECONDS),
+    fromText: asNumber,
+    default: 3_600,
+    about: 'Seconds that a customer’s token lives where nothing else is asked for.',
+    expected: seconds(60, YEAR_SECONDS),
+  }),
+  customersMaxTokenLifetimeSeconds: setting({
+    path: 'customers.max_token_lifetime',
+    env: 'CUSTOMERS_MAX_TOKEN_LIFETIME',
+    schema: wholeNumber(60, YEAR_SECONDS),
+    fromText: asNumber,
+    default: DAY_SECONDS,
+    about: 'Seconds that may be asked for at most; signing keys are published as long after they signed.',
+    expected: seconds(60, YEAR_SECONDS),
+  }),
+  customersMaxTokenBytes: setting({
+    path: 'customers.max_token_size',
+    env: 'CUSTOMERS_MAX_TOKEN_SIZE',
+    schema: wholeNumber(1_024, 16_384),
+    fromText: asNumber,
+    default: 4_096,
+    about: 'Bytes of a customer’s whole token at most; a customer whose token would have more is not saved.',
+    expected: 'a whole number of bytes from 1024 to 16384',
+  }),
+  customersMetadataSchema: setting({
+    path: 'customers.metadata_schema',
+    env: 'CUSTOMERS_METADATA_SCHEMA',
+    schema: fileOrNone,
+    fromText: asIs,
+    default: 'none',
+    about: 'A JSON Schema (draft 2020-12) that the metadata of each customer has to meet, or none.',
+    expected: 'the path of a JSON file, or none',
+    example: 'config/customer-metadata.json',
+  }),
+  customersTiers: setting({
+    path: 'customers.tiers',
+    env: null,
+    schema: tiers,
+    fromText: asIs,
+    default: {
+      premium: { rate_limit: 1_000, api_access_level: 'full' },
+      standard: { rate_limit: 500, api_access_level: 'standard' },
+      free: { rate_limit: 100, api_access_level: 'basic' },
+    },
+    about: 'The types of customers, and what each may do unless its metadata says otherwise.',
+    expected:
+      'a mapping of 1 to 32 type names (a-z, 0-9, _ and -, a letter first) to rate_limit, a whole number from 0 to 1000000000, and api_access_level, a text of 1 to 64 characters',
+    example: '{ free: { rate_limit: 100, api_access_level: basic } }',
   }),
 } as const;
 

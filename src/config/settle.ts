@@ -12,6 +12,7 @@ import type { PermissionTable } from '../permissions.ts';
 import type { ConfigFault } from './faults.ts';
 import { inspectLogo, logoFaults } from './logo.ts';
 import { explainProduction, fileFaults, settingFaults } from './production.ts';
+import { inspectMetadataSchema, metadataSchemaFaults } from './metadata-schema.ts';
 import { redactUrl, showValue } from './redact.ts';
 import { resolveSettings } from './resolve.ts';
 import type { Resolved, Sources } from './resolve.ts';
@@ -20,6 +21,7 @@ import type { Env } from './secret-sources.ts';
 import { missingSecretFaults, NO_MAIL, readSecrets, weakSecretFaults } from './secrets.ts';
 import type { GivenSecrets } from './secrets.ts';
 import { readSettingsFile } from './settings-file.ts';
+import { testSecretFaults } from './test-secret.ts';
 import type { SettingsFile } from './settings-file.ts';
 import type { SettingValues } from './settings.ts';
 import { isLoopbackHost, mailFrom } from './values.ts';
@@ -45,7 +47,15 @@ export function settle(input: ConfigInput): Settled {
   const database = absolute(resolved.values.databaseUrl, cwd);
   const { brandLogo } = resolved.values;
   const logo = brandLogo === null ? null : inspectLogo(path.resolve(cwd, brandLogo));
-  const config = toConfig(resolved, database, logo !== null && 'type' in logo ? logo : null, cwd);
+  const { customersMetadataSchema } = resolved.values;
+  const schema =
+    customersMetadataSchema === null
+      ? null
+      : inspectMetadataSchema(path.resolve(cwd, customersMetadataSchema));
+  const config = {
+    ...toConfig(resolved, database, logo !== null && 'type' in logo ? logo : null, cwd),
+    customers: toCustomers(resolved.values, schema !== null && 'schema' in schema ? schema : null),
+  };
 
   const told = [...file.faults, ...resolved.faults, ...unreadable];
   // A variable that was refused has its default for now: what that breaks is no news.
@@ -54,7 +64,9 @@ export function settle(input: ConfigInput): Settled {
   const found = [
     ...conflicts(config, resolved.sources),
     ...logoFaults(logo, resolved.sources.brandLogo),
+    ...metadataSchemaFaults(schema, resolved.sources.customersMetadataSchema),
     ...productionFaults(config, resolved, given, env),
+    ...(config.isProduction ? [] : testSecretFaults(given.VPN_TEST_SECRET, keysOf(given), false)),
   ];
   const weak = config.isProduction ? [] : weakSecretFaults(given, 'development');
   const silence = config.isProduction && given.SMTP_URL === null ? [NO_MAIL] : [];
@@ -67,6 +79,8 @@ export function settle(input: ConfigInput): Settled {
     warnings: [...warnings(config, resolved.sources, env), ...weak, ...silence].filter(isNews),
   };
 }
+
+const keysOf = ({ VPN_TEST_SECRET: _itself, ...keys }: GivenSecrets) => Object.values(keys);
 
 function settingsFileOf({ flags, env, defaultFile = SHIPPED_FILE }: ConfigInput, cwd: string): SettingsFile {
   const named = flags.config ?? env['CONFIG_FILE'] ?? '';
@@ -90,6 +104,7 @@ function productionFaults(
     ...settingFaults(config, sources, env, given.SMTP_URL !== null),
     ...missingSecretFaults(given),
     ...weakSecretFaults(given, 'production'),
+    ...testSecretFaults(given.VPN_TEST_SECRET, keysOf(given), true),
     ...fileFaults(config.keysFolder, secretSources),
   ];
   return values.environment === null ? explainProduction(faults, showValue(issuerText)) : faults;
@@ -100,7 +115,7 @@ function toConfig(
   database: Database,
   logo: Config['brand']['logo'],
   cwd: string,
-): Config {
+): Omit<Config, 'customers'> {
   const issuer = values.issuer ?? `http://localhost:${values.port}`;
   const environment =
     values.environment ?? (isOnThisMachine(issuerText ?? issuer) ? 'development' : 'production');
@@ -128,12 +143,11 @@ function toConfig(
     debug: values.debug,
     keysFolder: path.resolve(cwd, values.keysFolder),
     varFolder: path.resolve(cwd, values.varFolder),
-    tokens: {
-      accessTokenLifetimeSeconds: values.accessTokenLifetimeSeconds,
-      jwksMaxAgeSeconds: values.jwksMaxAgeSeconds,
-      refreshTokenIdleSeconds: values.refreshTokenIdleSeconds,
-      refreshTokenAbsoluteSeconds: values.refreshTokenAbsoluteSeconds,
-      refreshRetryWindowSeconds: values.refreshRetryWindowSeconds,
+    tokens: toTokens(values),
+    keys: {
+      publishAheadSeconds: values.keysPublishAheadSeconds,
+      rotateEverySeconds: values.keysRotationDays === 0 ? null : values.keysRotationDays * 86_400,
+      algorithms: values.keysAlgorithms,
     },
     api: {
       accessTokenSeconds: values.apiAccessTokenMinutes * 60,
@@ -151,10 +165,31 @@ function toConfig(
       audience: values.vpnAudience,
       tokenLifetimeSeconds: values.vpnTokenLifetimeSeconds,
       exchangesPerMinute: values.vpnRateLimit,
+      keyOverlapSeconds: values.vpnKeyOverlapSeconds,
       roles: values.vpnRoles,
     },
   };
 }
+
+const toCustomers = (
+  values: SettingValues,
+  metadataSchema: Config['customers']['metadataSchema'],
+): Config['customers'] => ({
+  audience: values.customersAudience,
+  tokenLifetimeSeconds: values.customersTokenLifetimeSeconds,
+  maxTokenLifetimeSeconds: values.customersMaxTokenLifetimeSeconds,
+  maxTokenBytes: values.customersMaxTokenBytes,
+  metadataSchema,
+  tiers: values.customersTiers,
+});
+
+const toTokens = (values: SettingValues): Config['tokens'] => ({
+  accessTokenLifetimeSeconds: values.accessTokenLifetimeSeconds,
+  jwksMaxAgeSeconds: values.jwksMaxAgeSeconds,
+  refreshTokenIdleSeconds: values.refreshTokenIdleSeconds,
+  refreshTokenAbsoluteSeconds: values.refreshTokenAbsoluteSeconds,
+  refreshRetryWindowSeconds: values.refreshRetryWindowSeconds,
+});
 
 const toPermissions = (values: SettingValues): PermissionTable => ({
   admin: values.adminPermissions ?? PERMISSIONS,

@@ -6,11 +6,13 @@ import { isIP } from 'node:net';
 import * as z from 'zod';
 
 import { LEAST_CONTRAST, WHITE, contrastOf } from '../colour.ts';
+import { isNetwork } from '../networks.ts';
 import { PERMISSIONS } from '../permissions.ts';
 
 const MAX_PORT = 65_535;
 const MAX_TEXT = 2_048;
 const MAX_ROLES = 32;
+const MAX_NETWORKS = 100;
 const HOST_NAME = /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,62})?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,62})?)*$/i;
 // Names that every object answers to, and the role that a node has when it acts for itself.
 const RESERVED_ROLES = new Set(['constructor', 'prototype', 'node']);
@@ -94,6 +96,15 @@ export function wholeNumber(least: number, most: number): z.ZodNumber {
   return z.number().int().min(least).max(most);
 }
 
+/** How many there are, or the networks that they are in: a list, or one alone. */
+export const trustedProxies = z.union([
+  wholeNumber(0, 10),
+  z.array(z.string().refine(isNetwork)).min(1).max(MAX_NETWORKS),
+  z
+    .string()
+    .refine(isNetwork)
+    .transform((network): readonly string[] => [network]),
+]);
 export const origin = parsed(parseOrigin);
 export const exactOrigins = z
   .array(z.string().refine((text) => parseOrigin(text) === text))
@@ -144,11 +155,36 @@ export const permissions = z
       .meta({ enum: [...PERMISSIONS] }),
   )
   .max(100);
+/** RS256 signs what nobody asked otherwise for, ES256 what many ask for: they are always there. */
+export const signingAlgorithms = z
+  .array(z.enum(['RS256', 'ES256', 'EdDSA']))
+  .refine((algorithms) => algorithms.includes('RS256') && algorithms.includes('ES256'))
+  .transform((algorithms) => [...new Set(algorithms)]);
 export const audience = z.string().regex(/^[\x21-\x7e]{1,255}$/);
 export const roles = z
   .record(z.string().regex(/^[a-z][a-z0-9_-]{0,31}$/), wholeNumber(1, 1_000))
   .refine((levels) => Object.keys(levels).length >= 1 && Object.keys(levels).length <= MAX_ROLES)
   .refine((levels) => !Object.keys(levels).some((name) => RESERVED_ROLES.has(name)));
+/** What each type of customer may do. */
+export const tiers = z
+  .record(
+    z.string().regex(/^[a-z][a-z0-9_-]{0,31}$/),
+    z.strictObject({
+      rate_limit: wholeNumber(0, 1_000_000_000),
+      api_access_level: z.string().regex(/^[^\p{Cc}\p{Zl}\p{Zp}\p{Cs}]{1,64}$/u),
+    }),
+  )
+  .refine((types) => Object.keys(types).length >= 1 && Object.keys(types).length <= MAX_ROLES)
+  .refine((types) => !Object.keys(types).some((name) => RESERVED_ROLES.has(name)))
+  .transform(
+    (types): Readonly<Record<string, { readonly rateLimit: number; readonly apiAccessLevel: string }>> =>
+      Object.fromEntries(
+        Object.entries(types).map(([name, { rate_limit: rateLimit, api_access_level: apiAccessLevel }]) => [
+          name,
+          { rateLimit, apiAccessLevel },
+        ]),
+      ),
+  );
 
 function wrapAddress(address: ListenAddress | null): { readonly address: ListenAddress | null } | null {
   return address === null ? null : { address };

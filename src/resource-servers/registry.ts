@@ -21,7 +21,8 @@ const SERVER_SCOPES: readonly string[] = [
   'customer',
 ];
 const MIN_LIFETIME_SECONDS = 60;
-const MAX_LIFETIME_SECONDS = 86_400;
+/** The most that any resource server may ask its tokens to live. */
+export const MAX_LIFETIME_SECONDS = 86_400;
 const Word = z
   .string()
   .regex(/^[!#-[\]-~]{1,100}$/, '1 to 100 printable characters without spaces, quotes and backslashes');
@@ -52,7 +53,7 @@ export const ResourceServerInput = z
         'an absolute URI without a fragment (RFC 8707 2)',
       ),
     audience: Word,
-    signing_alg: z.enum(['RS256', 'ES256', 'HS256']).default('RS256'),
+    signing_alg: z.enum(['RS256', 'ES256', 'EdDSA', 'HS256']).default('RS256'),
     secret: SharedSecret.optional(),
     scopes: z.array(ApiScope).min(1, 'the scopes that clients may be registered for, at least one').max(200),
     access_token_lifetime: z.int().min(MIN_LIFETIME_SECONDS).max(MAX_LIFETIME_SECONDS).default(3600),
@@ -76,6 +77,8 @@ interface ResourceServerRegistryOptions {
   readonly names: NameSide;
   readonly seal: (secret: string, identifier: string) => string;
   readonly open: (sealed: string, identifier: string) => string;
+  /** Whether there is a signing key for an algorithm that not every server has one for. */
+  readonly hasKey: (alg: string) => Promise<boolean>;
 }
 
 /** What saving an input would do. */
@@ -98,12 +101,19 @@ export function createResourceServerRegistry(options: ResourceServerRegistryOpti
       if (names.isReserved(input.audience)) {
         throw new AppError('conflict', `audience: "${input.audience}" is this server's own: choose another.`);
       }
+      if (names.isReserved(input.identifier)) {
+        throw new AppError(
+          'conflict',
+          `identifier: "${input.identifier}" is this server's own: choose another.`,
+        );
+      }
       const current = await resourceServers.find(input.identifier);
       const holder = await resourceServers.findByAudience(input.audience);
       if (holder !== null && holder.identifier !== input.identifier) {
         throw new AppError('conflict', `audience: "${input.audience}" is that of ${holder.identifier}.`);
       }
       if (await names.isTaken(input.audience)) throw nameTaken(input.audience);
+      if (input.signing_alg === 'EdDSA' && !(await options.hasKey('EdDSA'))) throw noKey('EdDSA');
       const changes = current === null ? [] : differences(current, input, options);
       const action = current === null ? 'create' : changes.length > 0 ? 'update' : 'none';
       return {
@@ -118,6 +128,12 @@ export function createResourceServerRegistry(options: ResourceServerRegistryOpti
 
 const nameTaken = (audience: string): AppError =>
   new AppError('conflict', `audience: "${audience}" is, or was, the name of an account.`);
+
+const noKey = (alg: string): AppError =>
+  new AppError(
+    'conflict',
+    `signing_alg: no key signs by ${alg} here. Make one by \`portcullis keys create --alg ${alg}\`, or add ${alg} to KEYS_ALGORITHMS.`,
+  );
 
 async function save(
   input: ResourceServerInput,
@@ -139,8 +155,17 @@ function differences(
   const { sealedSecret, ...stored } = current;
   const wanted: Record<string, unknown> = described(input);
   const changed = Object.entries(stored).filter(([field, value]) => !isDeepStrictEqual(value, wanted[field]));
-  const secret = sealedSecret === null ? undefined : open(sealedSecret, current.identifier);
+  const secret = sealedSecret === null ? undefined : openOrNull(() => open(sealedSecret, current.identifier));
   return [...changed.map(([field]) => field), ...(secret === input.secret ? [] : ['secret'])];
+}
+
+/** A secret under a SECRET_KEY that is gone opens for nobody: the one that is given takes its place. */
+function openOrNull(open: () => string): string | null {
+  try {
+    return open();
+  } catch {
+    return null;
+  }
 }
 
 function toChange(

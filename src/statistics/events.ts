@@ -16,7 +16,7 @@ export const SERIES = {
 
 type Counted = Pick<AccountEvents, 'signedIn' | 'signInRefused' | 'accountLocked' | 'accountRegistered'> & {
   tokenIssued(event: { readonly clientId: string; readonly grantType: string }): void;
-  vpnTokenIssued(event: { readonly clientId: string }): void;
+  vpnTokenIssued(event: { readonly clientId: string; readonly grantType: string | null }): void;
 };
 
 export function createStatisticsListener({ count }: Pick<Statistics, 'count'>): Counted {
@@ -30,6 +30,8 @@ export function createStatisticsListener({ count }: Pick<Statistics, 'count'>): 
     accountLocked: () => count(SERIES.locked),
     accountRegistered: () => count(SERIES.registered),
     tokenIssued: ({ grantType, clientId }) => token(grantType, clientId),
-    vpnTokenIssued: ({ clientId }) => token('vpn', clientId),
+    vpnTokenIssued: ({ clientId, grantType }) => {
+      if (grantType === null) token('vpn', clientId); // the others are counted by their grant
+    },
   };
 }

@@ -15,6 +15,7 @@ export const toHeaders = ({
   scopes,
   clientId,
   audience,
+  customer,
 }: Verified): Readonly<Record<string, string>> => ({
   'X-Auth-Subject': encode(subject),
   'X-Auth-Username': encode(username ?? ''),
@@ -22,6 +23,9 @@ export const toHeaders = ({
   'X-Auth-Scopes': encode(scopes.join(' ')),
   'X-Auth-Client-Id': encode(clientId ?? ''),
   'X-Auth-Audience': encode(audience ?? ''),
+  'X-Customer-Username': encode(customer?.username ?? ''),
+  'X-Customer-Type': encode(customer?.type ?? ''),
+  'X-Customer-Access-Level': encode(customer?.apiAccessLevel ?? ''),
 });
 
 const encode = (text: string): string =>

@@ -15,15 +15,27 @@ export interface Requirement {
   readonly roles: readonly string[];
 }
 
+/** A customer, and what it may do at this moment. */
+export interface EntitledCustomer {
+  readonly username: string;
+  readonly type: string;
+  /** Requests an hour. */
+  readonly rateLimit: number;
+  readonly apiAccessLevel: string;
+}
+
 /** A live access token. */
 export interface FoundToken {
   readonly subject: string;
-  readonly clientId: string;
+  /** Null for the token of a customer, which no client asked for. */
+  readonly clientId: string | null;
   readonly scopes: readonly string[];
   /** Null: for nobody in particular, such as one for userinfo alone. */
   readonly audience: string | null;
   /** Null where a client calls for itself. */
   readonly account: Account | null;
+  /** Whose token it is, or whom its scope `customer` tells of; null for most. */
+  readonly customer: EntitledCustomer | null;
 }
 
 /** A live API key. It has no audience of its own: its owner may use it wherever they have a role. */
@@ -41,6 +53,7 @@ export interface Verified {
   readonly scopes: readonly string[];
   readonly clientId: string | null;
   readonly audience: string | null;
+  readonly customer: EntitledCustomer | null;
 }
 
 export interface VerifyOptions {
@@ -80,11 +93,11 @@ async function verifyToken(
 ): Promise<Verified | null> {
   const found = await findToken(value);
   if (found === null) return null;
-  const { subject, clientId, scopes, audience, account } = found;
+  const { subject, clientId, scopes, audience, account, customer } = found;
   // A token without an audience is good where none is asked for: it has no role, so it opens nothing that needs one.
   if (audience === null ? asked !== undefined : audience !== (asked ?? ownAudience)) return null;
   const role = audience === null || account === null ? null : await roleAt(audience, account);
-  return { subject, username: account?.username ?? null, role, scopes, clientId, audience };
+  return { subject, username: account?.username ?? null, role, scopes, clientId, audience, customer };
 }
 
 async function verifyKey(
@@ -97,7 +110,8 @@ async function verifyKey(
   const { account, scopes } = found;
   const audience = asked ?? ownAudience;
   const role = await roleAt(audience, account);
-  return { subject: account.id, username: account.username, role, scopes, clientId: null, audience };
+  const caller = { subject: account.id, username: account.username };
+  return { ...caller, role, scopes, clientId: null, audience, customer: null };
 }
 
 function assertSuffices({ scopes, role }: Verified, requirement: Requirement): void {

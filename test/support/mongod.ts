@@ -31,12 +31,15 @@ const ARGUMENTS = [
   ...['--setParameter', 'diagnosticDataCollectionEnabled=false'],
 ];
 
-/** Starts a replica set. Gives null and the reason where no mongod can be had or it does not start. */
-export async function startReplicaSet(members = 1): Promise<Started> {
+/**
+ * Starts a replica set; `more` are further arguments of each member. Gives null and the reason where no mongod can be
+ * had or it does not start.
+ */
+export async function startReplicaSet(members = 1, more: readonly string[] = []): Promise<Started> {
   return start(async ({ path, version }) => {
     const set = await MongoMemoryReplSet.create({
       binary: { systemBinary: path, version },
-      replSet: { count: members, storageEngine: 'wiredTiger', args: ARGUMENTS },
+      replSet: { count: members, storageEngine: 'wiredTiger', args: [...ARGUMENTS, ...more] },
     });
     return toTestMongo(set.getUri(), set.servers, async () => {
       await set.stop();

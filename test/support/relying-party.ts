@@ -6,6 +6,7 @@ import * as openid from 'openid-client';
 import type { Administration } from '../../src/composition/administration.ts';
 import type { Account } from '../../src/storage/port.ts';
 import { apply, form } from './clients.ts';
+import type { Credentials } from './clients.ts';
 import { fetchAs } from './fetch-as.ts';
 import { answer } from './sign-in.ts';
 import type { Journey, Person, SignInServer } from './sign-in.ts';
@@ -32,6 +33,15 @@ export async function createRelyingParty(
 ): Promise<RelyingParty> {
   const id = `app-${randomUUID().slice(0, 8)}`;
   const secret = await register(server.administration, id, fields);
+  return asRelyingParty(server, { id, secret }, origin);
+}
+
+/** Discovers the server for a client that is registered. */
+export async function asRelyingParty(
+  server: Pick<SignInServer, 'issuer' | 'origin'>,
+  { id, secret }: Credentials,
+  origin = server.origin,
+): Promise<RelyingParty> {
   const authentication = secret === '' ? openid.None() : openid.ClientSecretBasic(secret);
   const config = await openid.discovery(new URL(server.issuer), id, undefined, authentication, {
     execute: [overHttp],

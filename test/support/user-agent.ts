@@ -17,8 +17,8 @@ export interface UserAgent {
   /** The Set-Cookie lines so far. */
   readonly written: readonly string[];
   cookie(name: string): string | undefined;
-  /** As it is now: what the other one does from here on is not seen. */
-  copy(): UserAgent;
+  /** As it is now, here or at another instance: what the other one does from here on is not seen. */
+  copy(at?: string): UserAgent;
 }
 
 /** A browser at a server that listens at `origin` and is known as `issuer`. */
@@ -44,7 +44,7 @@ export function createUserAgent(issuer: string, origin: string, jar = new Map<st
     send,
     written,
     cookie: (name) => [...jar.values()].find((cookie) => cookie.name === name)?.value,
-    copy: () => createUserAgent(issuer, origin, new Map(jar)),
+    copy: (at = origin) => createUserAgent(issuer, at, new Map(jar)),
     open: async (url, init) => {
       let path = url;
       let answer = await send(url, init);

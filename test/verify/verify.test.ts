@@ -202,7 +202,7 @@ describeOnBothStores('GET /api/v1/verify', (store) => {
 });
 
 describe('the headers for what is behind a gateway', () => {
-  const nobody = { username: null, role: null, scopes: [], clientId: null, audience: null };
+  const nobody = { username: null, role: null, scopes: [], clientId: null, audience: null, customer: null };
 
   test('hold any text, and can be read back', () => {
     fc.assert(

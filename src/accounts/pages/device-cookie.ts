@@ -8,7 +8,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { Context } from 'koa';
 
 import { createSeal } from '../../http/cookies.ts';
-import type { Cookies } from '../../http/cookies.ts';
+import type { Cookies, SigningSecrets } from '../../http/cookies.ts';
 import type { Account } from '../../storage/port.ts';
 
 const LIFETIME_SECONDS = 180 * 86_400;
@@ -23,8 +23,8 @@ export interface DeviceCookie {
   remember(ctx: Context, owner: Owner): string;
 }
 
-export function createDeviceCookie(cookies: Cookies, secret: string): DeviceCookie {
-  const seal = createSeal(secret, 'device');
+export function createDeviceCookie(cookies: Cookies, secrets: SigningSecrets): DeviceCookie {
+  const seal = createSeal(secrets, 'device');
   const find = (ctx: Context, owner: Owner): string | null => {
     const [, device = '', code = ''] = VALUE.exec(cookies.read(ctx, nameFor(owner.id)) ?? '') ?? [];
     return device !== '' && seal.matches(textOf(owner, device), code) ? device : null;

@@ -111,6 +111,7 @@ const SCOPES_WITH_WORDS: readonly string[] = [
   'address',
   'offline_access',
   'read',
+  'customer',
 ];
 
 /** Something that an application asks for: its name, and the key of its text with what that names. */

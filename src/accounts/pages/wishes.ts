@@ -19,14 +19,26 @@ const SCOPE_OF_CLAIM: Readonly<Record<string, string>> = {
 export function wishesOf({
   missing,
   scopes,
-}: Pick<InteractionDetails, 'missing' | 'scopes'>): readonly InWords[] {
+  vpnResource,
+  client,
+}: Pick<InteractionDetails, 'missing' | 'scopes' | 'vpnResource'> & {
+  readonly client: Pick<InteractionDetails['client'], 'isVpnNode'>;
+}): readonly InWords[] {
   const atServices = Object.entries(missing.resources).flatMap(([identifier, asked]) =>
-    asked.map((scope) => atService(identifier, scope)),
+    asked.map((scope) =>
+      identifier === vpnResource ? { name: scope, text: 'scope.vpn' } : atService(identifier, scope),
+    ),
   );
   const claims = missing.claims.filter((claim) => !isPartOf(claim, missing.scopes)).map(claimInWords);
-  const wishes = [...missing.scopes.map(inWords), ...atServices, ...claims];
-  return wishes.length > 0 ? wishes : scopes.map(inWords);
+  // A scope of this server that a service has by the same name is asked for there: it is one wish.
+  const own = missing.scopes.filter((scope) => !atServices.some(({ name }) => name === scope));
+  const wishes = [...own.map(inWords), ...atServices, ...claims];
+  const told = wishes.length > 0 ? wishes : scopes.map(inWords);
+  return client.isVpnNode ? [...told.filter(({ name }) => name !== VPN_WISH.name), VPN_WISH] : told;
 }
+
+/** A node may exchange whatever token it has of a person for a VPN JWT, so it always asks for this. */
+const VPN_WISH: InWords = { name: 'read', text: 'scope.vpn' };
 
 const atService = (identifier: string, scope: string): InWords => ({
   name: scope,

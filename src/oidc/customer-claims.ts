@@ -31,10 +31,9 @@ const hasCustomerScope = (token: object | undefined): boolean =>
   typeof token.scope === 'string' &&
   token.scope.split(' ').includes(CUSTOMER_SCOPE);
 
-/** The claims, where the token has the scope and there is a customer; nothing otherwise. */
-export async function customerClaims(
+/** The claims, where the token has the scope and there is a customer. Undefined, at once, without the scope. */
+export const customerClaims = (
   token: object | undefined,
   find: () => Promise<object | null>,
-): Promise<Record<string, unknown>> {
-  return hasCustomerScope(token) ? { ...(await translated(find())) } : {};
-}
+): Promise<Record<string, unknown>> | undefined =>
+  hasCustomerScope(token) ? translated(find()).then((claims) => ({ ...claims })) : undefined;

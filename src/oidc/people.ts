@@ -56,7 +56,8 @@ export const createFindAccount =
     if (account === null) return undefined;
     return toEngineAccount(account, {
       ofIdToken: grantClaim(ctx, token),
-      ofCustomer: () => customerClaims(token, () => customers.claimsOfAccount(account.username)),
+      ofCustomer: async () =>
+        (await customerClaims(token, () => customers.claimsOfAccount(account.username))) ?? {},
     });
   };
 

@@ -1,7 +1,7 @@
 /** `npm run example:node`: the VPN node that the environment describes. It refuses to start with a sentence. */
 import process from 'node:process';
 
-import { readNodeSettings } from '../../src/sdk/node/node.ts';
+import { createOAuth2Client, followRevocations, readNodeSettings } from '../../src/sdk/node/node.ts';
 import { startVpnNode } from './server.ts';
 
 // The redirect URI in resources.yaml names it.
@@ -11,16 +11,33 @@ const { env } = process;
 const port = Number(env['VPN_NODE_PORT'] ?? NODE_PORT);
 
 try {
-  const { close } = await startVpnNode({
-    settings: readNodeSettings(env),
-    port,
-    origin: env['VPN_NODE_ORIGIN'],
-    usersFile: env['VPN_NODE_USERS_FILE'],
-  });
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void close());
+  await start();
 } catch (error) {
   console.error(sentenceOf(error));
   process.exitCode = 1;
+}
+
+async function start(): Promise<void> {
+  const settings = readNodeSettings(env);
+  const client = createOAuth2Client(settings);
+  // Who is disabled is out within two seconds. While the feed cannot be reached, its default decides: 15 minutes.
+  const revocations = followRevocations({
+    ...settings,
+    getToken: () => client.getOAuth2Token(),
+    onTrouble: (error) => console.error('The revocation feed:', sentenceOf(error)),
+  });
+  try {
+    const { close } = await startVpnNode({
+      ...{ settings, port, revocations },
+      origin: env['VPN_NODE_ORIGIN'],
+      usersFile: env['VPN_NODE_USERS_FILE'],
+    });
+    const stop = (): void => void close().then(revocations.close);
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
+  } catch (error) {
+    await revocations.close();
+    throw error;
+  }
 }
 
 /** What is wrong with the settings is a TypeError that says so; everything else is a fault of the program. */

@@ -2,16 +2,19 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 
 import { AxeBuilder } from '@axe-core/playwright';
 import type { Page } from 'playwright-core';
 
 import { aclOf, createUsers } from '../../examples/vpn-node/users.ts';
+import { createOAuth2Client } from '../../src/sdk/node/node.ts';
 import type { Caller } from '../../src/sdk/node/node.ts';
 import { environmentOf, portcullis } from '../cli/run.ts';
 import { findFreePort, makeFolder, ROOT, start } from '../cli/serve-process.ts';
 import type { Ended } from '../cli/serve-process.ts';
 import { describeInBrowser } from '../support/browser.ts';
+import { basic, form } from '../support/clients.ts';
 import { PASSWORD, PEOPLE, SECRET, startNodeAtServer, TEST_SECRET, TIMEOUT_MS } from '../support/vpn-node.ts';
 import type { NodeAtServer } from '../support/vpn-node.ts';
 
@@ -106,7 +109,7 @@ describe('as a process', () => {
   );
 
   test(
-    'starts, and ends with code 0 at a signal',
+    'starts, follows the feed of revocations, and ends with code 0 at a signal',
     async () => {
       const port = String(await findFreePort());
       const file = join(ROOT, 'examples/vpn-node/start.ts');
@@ -115,7 +118,22 @@ describe('as a process', () => {
         env: { ...it.env, VPN_NODE_PORT: port },
       });
       await running.printed(`VPN node node-example: http://localhost:${port}`);
-      expect((await fetch(`http://localhost:${port}/auth/vpn/status/`)).status).toBe(200);
+      const jwt = await createOAuth2Client(it.settings).getVpnJwtToken();
+      const answersBy = async (status: number): Promise<boolean> => {
+        const headers = { authorization: `Bearer ${jwt}` };
+        for (let look = 0; look < 100; look += 1) {
+          const answer = await fetch(`http://localhost:${port}/auth/vpn/refresh/`, {
+            method: 'POST',
+            headers,
+          });
+          if (answer.status === status) return true;
+          await pause(50);
+        }
+        return false;
+      };
+      expect(await answersBy(403)).toBe(true); // it is good, and a node's own level lets it do nothing here
+      await it.server.request('/revoke', form({ token: jwt }, basic({ id: 'node-example', secret: SECRET })));
+      expect(await answersBy(401)).toBe(true);
       running.signal('SIGTERM');
       expect((await running.ended).code).toBe(0);
     },

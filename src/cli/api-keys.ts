@@ -2,18 +2,15 @@
 import type { Command } from 'commander';
 
 import type { Administration, OwnedKeyView } from '../composition/administration.ts';
-import { AppError, isAppError } from '../errors.ts';
-import { addStoreCommand, administer } from './administer.ts';
+import { administer } from './administer.ts';
 import { printJson } from './io.ts';
 import type { Io } from './io.ts';
-import { formatTable } from './table.ts';
+import { addPaging, addVerbTo, assertChanges, byOption, printPage, tellDeleted } from './noun.ts';
+import type { AddVerb, Options, PageOptions } from './noun.ts';
 import { wholeNumber } from './whole-number.ts';
 
-const PAGE = 100;
 const MAX_OVERLAP_SECONDS = 30 * 86_400;
 
-type Options = Readonly<Record<string, unknown>>;
-type Add = (name: string, description: string, example: string) => Command;
 type Keys = Administration['apiKeys'];
 
 /** Adds the noun. */
@@ -21,25 +18,23 @@ export function registerApiKeyCommands(program: Command, io: Io): void {
   const parent = program
     .command('api-keys')
     .description('manage the API keys of users and service accounts; each is named by its id');
-  const add: Add = (name, description, example) =>
-    addStoreCommand(parent, name, description).addHelpText('after', `\nExample:\n  ${example}`);
+  const add = addVerbTo(parent);
   registerReading(io, add);
   registerSaving(io, add);
   registerEnding(io, add);
 }
 
-function registerReading(io: Io, add: Add): void {
-  add(
-    'list',
-    'list the keys of all users or of one, a page at a time',
-    'portcullis api-keys list --user ci-bot',
-  )
-    .option('--user <user>', 'whose keys, by username or address')
-    .option('--limit <number>', 'how many to list', wholeNumber(1, 200), PAGE)
-    .option('--after <key_id>', 'list those that follow this one')
-    .action((options: Options, command: Command) =>
-      administer(io, command, ({ apiKeys }) => list(io, apiKeys, options)),
-    );
+function registerReading(io: Io, add: AddVerb): void {
+  addPaging(
+    add(
+      'list',
+      'list the keys of all users or of one, a page at a time',
+      'portcullis api-keys list --user ci-bot',
+    ).option('--user <user>', 'whose keys, by username or address'),
+    'key_id',
+  ).action((options: ListOptions, command: Command) =>
+    administer(io, command, ({ apiKeys }) => list(io, apiKeys, options)),
+  );
   ofOwner(
     add('show <key_id>', 'show one key; its secret is not kept', 'portcullis api-keys show KEY_ID'),
   ).action((keyId: string, options: Options, command: Command) =>
@@ -50,29 +45,27 @@ function registerReading(io: Io, add: Add): void {
 const ofOwner = (command: Command): Command =>
   command.option('--user <user>', 'refuse a key that is not theirs, by username or address');
 
-const userOf = ({ user }: Options): string | null => (typeof user === 'string' ? user : null);
+const userOf = (options: object): string | null =>
+  'user' in options && typeof options.user === 'string' ? options.user : null;
 
-async function list(io: Io, apiKeys: Keys, options: Options): Promise<void> {
-  const { limit, after, json } = options as { limit: number; after?: string; json?: true }; // by their parsers
-  const page = await apiKeys.list(userOf(options), { limit, after });
-  if (json === true) {
-    printJson(io, page);
-    return;
-  }
-  const rows = page.items.map((key) => [
-    key.key_id,
-    key.user,
-    key.name,
-    key.scopes.join(' '),
-    key.expired ? 'expired' : (key.expires_at ?? ''),
-    key.last_used_at ?? 'never',
-  ]);
-  io.out(
-    rows.length === 0
-      ? 'There are none. Make one by: portcullis api-keys create NAME --user USER\n'
-      : formatTable(['ID', 'USER', 'NAME', 'SCOPE', 'EXPIRES', 'LAST USED'], rows),
-  );
-  if (page.next !== null) io.err(`More follow: add --after ${page.next}\n`);
+interface ListOptions extends PageOptions {
+  readonly user?: string;
+}
+
+async function list(io: Io, apiKeys: Keys, options: ListOptions): Promise<void> {
+  const { limit, after } = options;
+  printPage(io, await apiKeys.list(userOf(options), { limit, after }), options, {
+    none: 'There are none. Make one by: portcullis api-keys create NAME --user USER',
+    head: ['ID', 'USER', 'NAME', 'SCOPE', 'EXPIRES', 'LAST USED'],
+    rowOf: (key) => [
+      key.key_id,
+      key.user,
+      key.name,
+      key.scopes.join(' '),
+      key.expired ? 'expired' : (key.expires_at ?? ''),
+      key.last_used_at ?? 'never',
+    ],
+  });
 }
 
 /** What may be said of a key, apart from its name. */
@@ -96,7 +89,7 @@ const fieldsOf = ({ name, scope, rateLimit, expiresAt }: Options): Record<string
     }).filter(([, value]) => value !== undefined),
   );
 
-function registerSaving(io: Io, add: Add): void {
+function registerSaving(io: Io, add: AddVerb): void {
   addFields(
     add(
       'create <name>',
@@ -105,7 +98,10 @@ function registerSaving(io: Io, add: Add): void {
     ).requiredOption('--user <user>', 'whose key, by username or address'),
   ).action((name: string, options: Options, command: Command) =>
     administer(io, command, async ({ apiKeys }) => {
-      const key = await byOption(apiKeys.create(String(options['user']), fieldsOf({ ...options, name })));
+      const key = await byOption(
+        apiKeys.create(String(options['user']), fieldsOf({ ...options, name })),
+        nameOf,
+      );
       tell(io, options, key, 'created');
     }),
   );
@@ -119,15 +115,14 @@ function registerSaving(io: Io, add: Add): void {
     ),
   ).action((keyId: string, options: Options, command: Command) => {
     const fields = fieldsOf(options);
-    if (Object.keys(fields).length === 0)
-      command.error('error: nothing to change: name what changes by an option');
+    assertChanges(fields, command);
     return administer(io, command, async ({ apiKeys }) =>
-      tell(io, options, await byOption(apiKeys.update(keyId, userOf(options), fields)), 'updated'),
+      tell(io, options, await byOption(apiKeys.update(keyId, userOf(options), fields), nameOf), 'updated'),
     );
   });
 }
 
-function registerEnding(io: Io, add: Add): void {
+function registerEnding(io: Io, add: AddVerb): void {
   ofOwner(
     add(
       'rotate <key_id>',
@@ -151,8 +146,7 @@ function registerEnding(io: Io, add: Add): void {
   ).action((keyId: string, options: Options, command: Command) =>
     administer(io, command, async ({ apiKeys }) => {
       await apiKeys.delete(keyId, userOf(options));
-      if (options['json'] === true) printJson(io, { deleted: keyId });
-      else io.out(`Deleted the API key ${keyId}.\n`);
+      tellDeleted(io, options, 'API key', keyId);
     }),
   );
 }
@@ -179,16 +173,4 @@ const OPTION_OF: Readonly<Record<string, string>> = {
   expires_at: '--expires-at',
 };
 
-/** Faults by the options that people typed instead of the fields' names. */
-async function byOption<T>(saving: Promise<T>): Promise<T> {
-  try {
-    return await saving;
-  } catch (error) {
-    if (!isAppError(error) || error.errors === undefined) throw error;
-    const sentences = error.errors.map(({ path, message }) => {
-      const [field = ''] = path.split('.');
-      return `${OPTION_OF[field] ?? field}: ${message}`;
-    });
-    throw new AppError(error.code, [...new Set(sentences)].join('\n'), { cause: error });
-  }
-}
+const nameOf = (field: string): string => OPTION_OF[field] ?? field;

@@ -9,11 +9,11 @@ import { AUDIT_ACTIONS, AUDIT_ACTORS, AUDIT_KINDS, toAuditView } from '../compos
 import type { Administration, AuditFilter, AuditView, Verification } from '../composition/administration.ts';
 import { errorCode } from '../config/secret-sources.ts';
 import { AppError, isAppError } from '../errors.ts';
-import { addStoreCommand, administer } from './administer.ts';
+import { administer } from './administer.ts';
 import { EXIT, fail, printJson } from './io.ts';
 import type { Io } from './io.ts';
-import { formatTable } from './table.ts';
-import { wholeNumber } from './whole-number.ts';
+import { addPaging, addVerbTo, printPage } from './noun.ts';
+import type { PageOptions } from './noun.ts';
 
 const PAGE = 50;
 const EXPORT_PAGE = 500;
@@ -27,9 +27,7 @@ interface FilterOptions extends AuditFilter {
   readonly json?: true;
 }
 
-interface ListOptions extends FilterOptions {
-  readonly limit: number;
-  readonly after?: string;
+interface ListOptions extends FilterOptions, PageOptions {
   readonly oldestFirst?: true;
 }
 
@@ -38,12 +36,12 @@ export function registerAuditCommands(program: Command, io: Io): void {
   const parent = program
     .command('audit')
     .description('read the audit log: who did what to whom, and whether it is as it was written');
-  const add = (name: string, description: string, example: string): Command =>
-    addStoreCommand(parent, name, description).addHelpText('after', `\nExample:\n  ${example}`);
-
-  addFilter(add('list', 'list records, the newest first', 'portcullis audit list --action account.lock'))
-    .option('--limit <number>', 'how many to list', wholeNumber(1, 200), PAGE)
-    .addOption(new Option('--after <seq>', 'list those that follow this one').argParser(seqText))
+  const add = addVerbTo(parent);
+  addPaging(
+    addFilter(add('list', 'list records, the newest first', 'portcullis audit list --action account.lock')),
+    'seq',
+    { limit: PAGE, parse: seqText },
+  )
     .option('--oldest-first', 'begin with the oldest')
     .action((options: ListOptions, command: Command) =>
       administer(io, command, async (administration) =>
@@ -133,20 +131,11 @@ const filterOf = ({ actor, action, target, from, until }: AuditFilter): AuditFil
 });
 
 async function list(io: Io, audit: Audit, options: ListOptions): Promise<void> {
-  const { limit, after, json, oldestFirst } = options;
-  const page = await audit.list(
-    { limit, after },
-    filterOf(options),
-    oldestFirst === true ? 'oldest' : 'newest',
-  );
-  if (json === true) {
-    printJson(io, { ...page, items: page.items.map(toAuditView) });
-    return;
-  }
-  io.out(
-    page.items.length === 0 ? 'There are none.\n' : formatTable(HEAD, page.items.map(toAuditView).map(toRow)),
-  );
-  if (page.next !== null) io.err(`More follow: add --after ${page.next}\n`);
+  const { limit, after, oldestFirst } = options;
+  const order = oldestFirst === true ? 'oldest' : 'newest';
+  const page = await audit.list({ limit, after }, filterOf(options), order);
+  const views = { ...page, items: page.items.map(toAuditView) };
+  printPage(io, views, options, { none: 'There are none.', head: HEAD, rowOf: toRow });
 }
 
 const HEAD = ['SEQ', 'TIME', 'ACTOR', 'ACTION', 'TARGET', 'FROM', 'DETAILS'];

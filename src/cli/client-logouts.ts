@@ -3,58 +3,39 @@ import type { Command } from 'commander';
 
 import type { Administration } from '../composition/administration.ts';
 import { administer } from './administer.ts';
-import { printJson } from './io.ts';
 import type { Io } from './io.ts';
-import { formatTable } from './table.ts';
-import { wholeNumber } from './whole-number.ts';
+import { addPaging, printPage } from './noun.ts';
+import type { AddVerb, PageOptions } from './noun.ts';
 
-const PAGE = 100;
-
-interface Options {
-  readonly limit: number;
-  readonly after?: string;
+interface Options extends PageOptions {
   readonly failed?: true;
-  readonly json?: true;
 }
 
-type Add = (name: string, description: string, example: string) => Command;
-
-export function registerClientLogouts(io: Io, add: Add): void {
-  add(
-    'logouts',
-    'list the logouts that clients were not told of yet (back-channel logout), a page at a time',
-    'portcullis clients logouts --failed',
-  )
-    .option('--failed', 'only those that are given up')
-    .option('--limit <number>', 'how many to list', wholeNumber(1, 200), PAGE)
-    .option('--after <id>', 'list those that follow this one')
-    .action((options: Options, command: Command) =>
-      administer(io, command, (administration) => list(io, administration, options)),
-    );
-}
-
-async function list(
-  io: Io,
-  administration: Administration,
-  { limit, after, failed, json }: Options,
-): Promise<void> {
-  const page = await administration.listLogouts({ limit, after }, failed === true);
-  if (json === true) {
-    printJson(io, page);
-    return;
-  }
-  const rows = page.items.map((view) => [
-    view.id,
-    view.client_id,
-    view.queued_at,
-    String(view.attempts),
-    view.failed_at === null ? `next try ${view.next_try_at ?? ''}` : `given up ${view.failed_at}`,
-    view.last_error ?? '',
-  ]);
-  io.out(
-    rows.length === 0
-      ? 'There are none: every client was told.\n'
-      : formatTable(['ID', 'CLIENT', 'QUEUED', 'TRIES', 'STATE', 'LAST ERROR'], rows),
+export function registerClientLogouts(io: Io, add: AddVerb): void {
+  addPaging(
+    add(
+      'logouts',
+      'list the logouts that clients were not told of yet (back-channel logout), a page at a time',
+      'portcullis clients logouts --failed',
+    ).option('--failed', 'only those that are given up'),
+    'id',
+  ).action((options: Options, command: Command) =>
+    administer(io, command, (administration) => list(io, administration, options)),
   );
-  if (page.next !== null) io.err(`More follow: add --after ${page.next}\n`);
+}
+
+async function list(io: Io, administration: Administration, options: Options): Promise<void> {
+  const { limit, after, failed } = options;
+  printPage(io, await administration.listLogouts({ limit, after }, failed === true), options, {
+    none: 'There are none: every client was told.',
+    head: ['ID', 'CLIENT', 'QUEUED', 'TRIES', 'STATE', 'LAST ERROR'],
+    rowOf: (view) => [
+      view.id,
+      view.client_id,
+      view.queued_at,
+      String(view.attempts),
+      view.failed_at === null ? `next try ${view.next_try_at ?? ''}` : `given up ${view.failed_at}`,
+      view.last_error ?? '',
+    ],
+  });
 }

@@ -6,16 +6,16 @@ import { Option } from 'commander';
 import type { Command } from 'commander';
 
 import type { Administration } from '../composition/administration.ts';
-import { addStoreCommand, administer } from './administer.ts';
+import { administer } from './administer.ts';
 import { registerClientLogouts } from './client-logouts.ts';
 import { addKeyOptions, hasKeyOptions, registerEnrol, revokeKeys } from './vpn-enrolment.ts';
 import { byOption, FIELDS, given, KEY_METHOD, nodeInput, readClientInput } from './client-input.ts';
 import { fail, printJson } from './io.ts';
 import type { Io } from './io.ts';
-import { formatTable } from './table.ts';
+import { addPaging, addVerbTo, printPage, tellDeleted } from './noun.ts';
+import type { AddVerb, Options, PageOptions } from './noun.ts';
 import { wholeNumber } from './whole-number.ts';
 
-const PAGE = 100;
 const MAX_OVERLAP_SECONDS = 30 * 86_400;
 
 /** The two nouns differ in what may be said of one. */
@@ -26,8 +26,6 @@ interface Noun {
   readonly addOptions: (command: Command) => Command;
   readonly example: string;
 }
-
-type Options = Readonly<Record<string, unknown>>;
 
 const NOUNS: readonly Noun[] = [
   {
@@ -89,15 +87,13 @@ export function registerClientCommands(program: Command, io: Io): void {
 
 function registerNoun(program: Command, io: Io, noun: Noun): void {
   const parent = program.command(noun.name).description(`manage ${noun.one}s`);
-  const add: Add = (name, description, example) =>
-    addStoreCommand(parent, name, description).addHelpText('after', `\nExample:\n  ${example}`);
-
-  add('list', `list all ${noun.one}s, a page at a time`, `portcullis ${noun.name} list --limit 20`)
-    .option('--limit <number>', 'how many to list', wholeNumber(1, 200), PAGE)
-    .option('--after <client_id>', 'list those that follow this one')
-    .action((options: { limit: number; after?: string }, command: Command) =>
-      administer(io, command, (administration) => list(io, administration, noun, options)),
-    );
+  const add = addVerbTo(parent);
+  addPaging(
+    add('list', `list all ${noun.one}s, a page at a time`, `portcullis ${noun.name} list --limit 20`),
+    'client_id',
+  ).action((options: PageOptions, command: Command) =>
+    administer(io, command, (administration) => list(io, administration, noun, options)),
+  );
   add(
     'show <client_id>',
     `show one ${noun.one}; secrets are not kept, so none is shown`,
@@ -117,8 +113,7 @@ function registerNoun(program: Command, io: Io, noun: Noun): void {
   ).action((clientId: string, options: Options, command: Command) =>
     administer(io, command, async (administration) => {
       await administration.deleteClient(clientId, noun.isVpnNode);
-      if (options['json'] === true) printJson(io, { deleted: clientId });
-      else io.out(`Deleted the ${noun.one} ${clientId}.\n`);
+      tellDeleted(io, options, noun.one, clientId);
     }),
   );
   add(
@@ -140,9 +135,7 @@ function registerNoun(program: Command, io: Io, noun: Noun): void {
     );
 }
 
-type Add = (name: string, description: string, example: string) => Command;
-
-function registerSaves(io: Io, noun: Noun, add: Add): void {
+function registerSaves(io: Io, noun: Noun, add: AddVerb): void {
   for (const verb of ['create', 'update'] as const) {
     const command = noun.addOptions(
       add(`${verb} <client_id>`, `${verb} a ${noun.one}`, noun.example.replace('create', verb)),
@@ -170,25 +163,14 @@ async function list(
   io: Io,
   administration: Administration,
   { isVpnNode, name }: Noun,
-  { limit, after, json }: { limit: number; after?: string; json?: true },
+  options: PageOptions,
 ): Promise<void> {
-  const page = await administration.listClients({ limit, after }, isVpnNode);
-  if (json === true) {
-    printJson(io, page);
-    return;
-  }
-  const rows = page.items.map((view) => [
-    view.client_id,
-    view.client_name ?? '',
-    view.scope,
-    view.token_endpoint_auth_method,
-  ]);
-  io.out(
-    rows.length === 0
-      ? `There are none. Make one by: portcullis ${name} create ID\n`
-      : formatTable(['ID', 'NAME', 'SCOPE', 'AUTHENTICATION'], rows),
-  );
-  if (page.next !== null) io.err(`More follow: add --after ${page.next}\n`);
+  const { limit, after } = options;
+  printPage(io, await administration.listClients({ limit, after }, isVpnNode), options, {
+    none: `There are none. Make one by: portcullis ${name} create ID`,
+    head: ['ID', 'NAME', 'SCOPE', 'AUTHENTICATION'],
+    rowOf: (view) => [view.client_id, view.client_name ?? '', view.scope, view.token_endpoint_auth_method],
+  });
 }
 
 interface Change {

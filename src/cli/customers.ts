@@ -2,17 +2,12 @@
 import type { Command } from 'commander';
 
 import type { Administration, CustomerView } from '../composition/administration.ts';
-import { AppError, isAppError } from '../errors.ts';
-import { addStoreCommand, administer } from './administer.ts';
+import { administer } from './administer.ts';
 import { printJson } from './io.ts';
 import type { Io } from './io.ts';
-import { formatTable } from './table.ts';
-import { wholeNumber } from './whole-number.ts';
+import { addPaging, addVerbTo, assertChanges, byOption, printPage, tellDeleted } from './noun.ts';
+import type { AddVerb, Options, PageOptions } from './noun.ts';
 
-const PAGE = 100;
-
-type Options = Readonly<Record<string, unknown>>;
-type Add = (name: string, description: string, example: string) => Command;
 type Customers = Administration['customers'];
 
 /** Adds the noun. */
@@ -20,17 +15,17 @@ export function registerCustomerCommands(program: Command, io: Io): void {
   const parent = program
     .command('customers')
     .description('manage customers: API consumers, whose tokens say what they may do');
-  const add: Add = (name, description, example) =>
-    addStoreCommand(parent, name, description).addHelpText('after', `\nExample:\n  ${example}`);
+  const add = addVerbTo(parent);
   registerReading(io, add);
   registerSaving(io, add);
   registerEnding(io, add);
 }
 
-function registerReading(io: Io, add: Add): void {
-  add('list', 'list customers, a page at a time', 'portcullis customers list --customer-type premium')
-    .option('--limit <number>', 'how many to list', wholeNumber(1, 200), PAGE)
-    .option('--after <username>', 'list those that follow this one')
+function registerReading(io: Io, add: AddVerb): void {
+  addPaging(
+    add('list', 'list customers, a page at a time', 'portcullis customers list --customer-type premium'),
+    'username',
+  )
     .option('--search <text>', 'those whose username begins so')
     .option('--customer-type <type>', 'those of this type')
     .action((options: ListOptions, command: Command) =>
@@ -43,35 +38,26 @@ function registerReading(io: Io, add: Add): void {
 }
 
 /** By commander's parsers. */
-interface ListOptions {
-  readonly limit: number;
-  readonly after?: string;
+interface ListOptions extends PageOptions {
   readonly search?: string;
   readonly customerType?: string;
-  readonly json?: true;
 }
 
 async function list(io: Io, customers: Customers, options: ListOptions): Promise<void> {
-  const { limit, after, search: startsWith, customerType, json } = options;
+  const { limit, after, search: startsWith, customerType } = options;
   const page = await customers.list({ limit, after: after?.toLowerCase() }, { startsWith, customerType });
-  if (json === true) {
-    printJson(io, page);
-    return;
-  }
-  const rows = page.items.map((customer) => [
-    customer.username,
-    customer.customer_type,
-    customer.rate_limit === null ? 'none: its type is no more' : String(customer.rate_limit),
-    customer.api_access_level ?? '',
-    customer.company ?? '',
-    tieOf(customer),
-  ]);
-  io.out(
-    rows.length === 0
-      ? 'There are none. Make one by: portcullis customers create USERNAME --customer-type TYPE\n'
-      : formatTable(['USERNAME', 'TYPE', 'REQUESTS/HOUR', 'ACCESS', 'COMPANY', 'TIED TO'], rows),
-  );
-  if (page.next !== null) io.err(`More follow: add --after ${page.next}\n`);
+  printPage(io, page, options, {
+    none: 'There are none. Make one by: portcullis customers create USERNAME --customer-type TYPE',
+    head: ['USERNAME', 'TYPE', 'REQUESTS/HOUR', 'ACCESS', 'COMPANY', 'TIED TO'],
+    rowOf: (customer) => [
+      customer.username,
+      customer.customer_type,
+      customer.rate_limit === null ? 'none: its type is no more' : String(customer.rate_limit),
+      customer.api_access_level ?? '',
+      customer.company ?? '',
+      tieOf(customer),
+    ],
+  });
 }
 
 const tieOf = ({ account, client }: CustomerView): string =>
@@ -87,7 +73,7 @@ const addFields = (command: Command): Command =>
     .option('--account <username>', 'the user that it is tied to, or none')
     .option('--client <client_id>', 'the client that it is tied to, or none');
 
-function registerSaving(io: Io, add: Add): void {
+function registerSaving(io: Io, add: AddVerb): void {
   addFields(
     add(
       'create <username>',
@@ -97,7 +83,7 @@ function registerSaving(io: Io, add: Add): void {
   ).action((username: string, options: Options, command: Command) => {
     const fields = { ...fieldsOf(options, command), username };
     return administer(io, command, async ({ customers }) =>
-      tell(io, options, await byOption(customers.create(fields)), 'created'),
+      tell(io, options, await byOption(customers.create(fields), nameOf), 'created'),
     );
   });
   addFields(
@@ -108,25 +94,22 @@ function registerSaving(io: Io, add: Add): void {
     ).option('--customer-type <type>', 'one of customers.tiers of the settings'),
   ).action((username: string, options: Options, command: Command) => {
     const fields = fieldsOf(options, command);
-    if (Object.keys(fields).length === 0)
-      command.error('error: nothing to change: name what changes by an option');
+    assertChanges(fields, command);
     return administer(io, command, async ({ customers }) =>
-      tell(io, options, await byOption(customers.update(username, fields)), 'updated'),
+      tell(io, options, await byOption(customers.update(username, fields), nameOf), 'updated'),
     );
   });
 }
 
-function registerEnding(io: Io, add: Add): void {
+function registerEnding(io: Io, add: AddVerb): void {
   add(
     'delete <username>',
     'delete a customer; whoever asks this server is told that its tokens are over',
     'portcullis customers delete acme',
   ).action((username: string, options: Options, command: Command) =>
-    administer(io, command, async ({ customers }) => {
-      const deleted = await customers.delete(username);
-      if (options['json'] === true) printJson(io, { deleted });
-      else io.out(`Deleted the customer ${deleted}.\n`);
-    }),
+    administer(io, command, async ({ customers }) =>
+      tellDeleted(io, options, 'customer', await customers.delete(username)),
+    ),
   );
   add(
     'revoke-tokens <username>',
@@ -178,17 +161,5 @@ function tell(io: Io, { json }: Options, customer: CustomerView, done: string): 
   else io.out(`${customer.username}: ${done}.\n`);
 }
 
-/** Faults by the options that people typed instead of the fields' names. */
-async function byOption<T>(saving: Promise<T>): Promise<T> {
-  try {
-    return await saving;
-  } catch (error) {
-    if (!isAppError(error) || error.errors === undefined) throw error;
-    const sentences = error.errors.map(({ path, message }) => {
-      const [field = '', ...rest] = path.split('.');
-      const option = field === 'username' ? field : `--${field.replaceAll('_', '-')}`;
-      return `${[option, ...rest].join(' ')}: ${message}`;
-    });
-    throw new AppError(error.code, sentences.join('\n'), { cause: error });
-  }
-}
+const nameOf = (field: string, rest: readonly string[]): string =>
+  [field === 'username' ? field : `--${field.replaceAll('_', '-')}`, ...rest].join(' ');

@@ -10,9 +10,9 @@ import { errorCode } from '../config/secret-sources.ts';
 import { administer } from './administer.ts';
 import { fail, printJson } from './io.ts';
 import type { Io } from './io.ts';
+import type { AddVerb } from './noun.ts';
 
 type Keys = Administration['keys'];
-type Add = (name: string, description: string, example: string) => Command;
 
 const REMEDY = 'Name a file with a private key in PEM form that this user may read.';
 
@@ -24,7 +24,7 @@ interface ExportOptions {
 }
 
 /** Adds both. */
-export function registerKeyFiles(io: Io, add: Add): void {
+export function registerKeyFiles(io: Io, add: AddVerb): void {
   add(
     'import <file>',
     'add a private key in PEM form, as those of the keys folder; it signs once everybody knows it',

@@ -9,6 +9,7 @@ import { AppError } from '../errors.ts';
 import { administer } from './administer.ts';
 import { printJson } from './io.ts';
 import type { Io } from './io.ts';
+import type { AddVerb } from './noun.ts';
 
 type Keys = Administration['keys'];
 
@@ -19,10 +20,7 @@ interface Options {
 }
 
 /** Adds `keys retire`. */
-export function registerKeysRetire(
-  io: Io,
-  add: (name: string, description: string, example: string) => Command,
-): void {
+export function registerKeysRetire(io: Io, add: AddVerb): void {
   add(
     'retire <kid>',
     'end a key that never signed or, in an emergency, one that did: what it signed is refused from then on',

@@ -4,12 +4,13 @@ import type { Command } from 'commander';
 
 import { SIGNING_ALGORITHMS } from '../composition/administration.ts';
 import type { Administration, KeyListView, TurnView } from '../composition/administration.ts';
-import { addStoreCommand, administer } from './administer.ts';
+import { administer } from './administer.ts';
 import { printJson } from './io.ts';
 import type { Io } from './io.ts';
 import { registerKeyFiles, tellAdded } from './keys-files.ts';
 import { registerReencrypt } from './keys-reencrypt.ts';
 import { registerKeysRetire } from './keys-retire.ts';
+import { addVerbTo } from './noun.ts';
 import { formatTable } from './table.ts';
 
 type Keys = Administration['keys'];
@@ -24,9 +25,7 @@ export function registerKeyCommands(program: Command, io: Io): void {
   const parent = program
     .command('keys')
     .description('manage the keys that sign tokens; running servers see a change within 5 s');
-  const add = (name: string, description: string, example: string): Command =>
-    addStoreCommand(parent, name, description).addHelpText('after', `\nExample:\n  ${example}`);
-
+  const add = addVerbTo(parent);
   add('list', 'list the published keys, and when the next one takes over', 'portcullis keys list').action(
     (options: Options, command: Command) => administer(io, command, ({ keys }) => list(io, keys, options)),
   );

@@ -9,6 +9,7 @@ import type { Administration, ImportCounts, ImportLine, RefusedLine } from '../c
 import { administer } from './administer.ts';
 import { EXIT, fail, printJson, unreadable } from './io.ts';
 import type { Io } from './io.ts';
+import type { AddVerb } from './noun.ts';
 
 /** A user takes a few hundred; a line without end would fill the memory. */
 const MAX_LINE_BYTES = 65_536;
@@ -17,10 +18,7 @@ const PROGRESS_MS = 2_000;
 const LINE_FEED = 0x0a;
 
 /** Adds `users import`. */
-export function registerUsersImport(
-  io: Io,
-  add: (name: string, description: string, example: string) => Command,
-): void {
+export function registerUsersImport(io: Io, add: AddVerb): void {
   add(
     'import <file>',
     'make users of a file with a JSON object a line; refused lines are told and the others made',

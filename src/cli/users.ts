@@ -4,19 +4,14 @@ import type { Command } from 'commander';
 
 import { SERVER_ROLES } from '../composition/administration.ts';
 import type { Administration, UserFilter, UserView } from '../composition/administration.ts';
-import { AppError, isAppError } from '../errors.ts';
-import { addStoreCommand, administer } from './administer.ts';
+import { administer } from './administer.ts';
 import { printJson } from './io.ts';
 import type { Io } from './io.ts';
+import { addPaging, addVerbTo, assertChanges, byOption, printPage, tellDeleted } from './noun.ts';
+import type { AddVerb, Options, PageOptions } from './noun.ts';
 import { PASSWORD_HELP, readPassword } from './password.ts';
-import { formatTable } from './table.ts';
 import { registerUsersImport } from './users-import.ts';
-import { wholeNumber } from './whole-number.ts';
 
-const PAGE = 100;
-
-type Options = Readonly<Record<string, unknown>>;
-type Add = (name: string, description: string, example: string) => Command;
 type Users = Administration['users'];
 
 /** Adds the noun. */
@@ -24,9 +19,7 @@ export function registerUsersCommands(program: Command, io: Io): void {
   const parent = program
     .command('users')
     .description('manage the people who sign in; each is named by username or address');
-  const add: Add = (name, description, example) =>
-    addStoreCommand(parent, name, description).addHelpText('after', `\nExample:\n  ${example}`);
-
+  const add = addVerbTo(parent);
   registerReading(io, add);
   registerCreate(io, add);
   registerUpdate(io, add);
@@ -34,10 +27,8 @@ export function registerUsersCommands(program: Command, io: Io): void {
   registerUsersImport(io, add);
 }
 
-function registerReading(io: Io, add: Add): void {
-  add('list', 'list all users, a page at a time', 'portcullis users list --limit 20')
-    .option('--limit <number>', 'how many to list', wholeNumber(1, 200), PAGE)
-    .option('--after <username>', 'list those that follow this one')
+function registerReading(io: Io, add: AddVerb): void {
+  addPaging(add('list', 'list all users, a page at a time', 'portcullis users list --limit 20'), 'username')
     .option('--search <text>', 'those whose username or address begins so')
     .addOption(new Option('--role <role>', 'those of this role').choices(SERVER_ROLES))
     .addOption(
@@ -56,39 +47,25 @@ function registerReading(io: Io, add: Add): void {
   );
 }
 
-interface ListOptions extends Pick<UserFilter, 'role' | 'status'> {
-  readonly limit: number;
-  readonly after?: string;
+interface ListOptions extends PageOptions, Pick<UserFilter, 'role' | 'status'> {
   readonly search?: string;
-  readonly json?: true;
 }
 
-async function list(
-  io: Io,
-  users: Users,
-  { limit, after, json, search: startsWith, role, status }: ListOptions,
-): Promise<void> {
+async function list(io: Io, users: Users, options: ListOptions): Promise<void> {
+  const { limit, after, search: startsWith, role, status } = options;
   const isFiltered = (startsWith ?? role ?? status) !== undefined;
-  const page = await users.list({ limit, after }, { startsWith, role, status });
-  if (json === true) {
-    printJson(io, page);
-    return;
-  }
-  const rows = page.items.map(({ username, email, role, disabled, full_name: name }) => [
-    username,
-    email,
-    role,
-    disabled ? 'disabled' : 'active',
-    name ?? '',
-  ]);
-  io.out(
-    rows.length === 0
-      ? isFiltered
-        ? 'There are none.\n'
-        : 'There are none. Make the first one by: portcullis users create NAME --email ADDRESS --role admin\n'
-      : formatTable(['USERNAME', 'EMAIL', 'ROLE', 'STATUS', 'NAME'], rows),
-  );
-  if (page.next !== null) io.err(`More follow: add --after ${page.next}\n`);
+  const first = ' Make the first one by: portcullis users create NAME --email ADDRESS --role admin';
+  printPage(io, await users.list({ limit, after }, { startsWith, role, status }), options, {
+    none: `There are none.${isFiltered ? '' : first}`,
+    head: ['USERNAME', 'EMAIL', 'ROLE', 'STATUS', 'NAME'],
+    rowOf: (user) => [
+      user.username,
+      user.email,
+      user.role,
+      user.disabled ? 'disabled' : 'active',
+      user.full_name ?? '',
+    ],
+  });
 }
 
 /** What may be said of a user, apart from how they sign in. */
@@ -121,7 +98,7 @@ const fieldsOf = ({ email, emailVerified, fullName, role, roles }: Options): Rec
     }).filter(([, value]) => value !== undefined),
   );
 
-function registerCreate(io: Io, add: Add): void {
+function registerCreate(io: Io, add: AddVerb): void {
   const example = 'portcullis users create ada --email ada@example.com --role admin';
   addFields(
     add('create <username>', 'make a user', `${example}\n\n${PASSWORD_HELP}`).option(
@@ -136,13 +113,13 @@ function registerCreate(io: Io, add: Add): void {
         command.error("error: required option '--email <address>' not specified");
       return administer(io, command, async ({ users }) => {
         const askPassword = options['password'] === false || isService ? null : () => readPassword(io);
-        const user = await byOption(users.create({ ...fieldsOf(options), username }, askPassword));
+        const user = await byOption(users.create({ ...fieldsOf(options), username }, askPassword), nameOf);
         tell(io, options, user, 'created');
       });
     });
 }
 
-function registerUpdate(io: Io, add: Add): void {
+function registerUpdate(io: Io, add: AddVerb): void {
   const example = 'portcullis users update ada --role developer --roles vpn-node=manager';
   addFields(add('update <user>', 'change what the options name', example))
     .option('--email <address>', 'their new address, unverified if nothing else is said')
@@ -150,27 +127,22 @@ function registerUpdate(io: Io, add: Add): void {
     .option('--no-roles', 'no role anywhere but on this server')
     .action((login: string, options: Options, command: Command) => {
       const fields = fieldsOf(options);
-      if (Object.keys(fields).length === 0)
-        command.error('error: nothing to change: name what changes by an option');
+      assertChanges(fields, command);
       return administer(io, command, async ({ users }) => {
-        const { user, changes } = await byOption(users.update(login, fields));
+        const { user, changes } = await byOption(users.update(login, fields), nameOf);
         tell(io, options, user, changes.length === 0 ? 'unchanged' : 'updated');
       });
     });
 }
 
 /** What is done to a user without saying anything of them. */
-function registerVerbs(io: Io, add: Add): void {
+function registerVerbs(io: Io, add: AddVerb): void {
   add(
     'delete <user>',
     'delete a user; their sessions and tokens end, and nobody is called so again',
     'portcullis users delete ada',
   ).action((login: string, options: Options, command: Command) =>
-    administer(io, command, async ({ users }) => {
-      const username = await users.delete(login);
-      if (options['json'] === true) printJson(io, { deleted: username });
-      else io.out(`Deleted the user ${username}.\n`);
-    }),
+    administer(io, command, async ({ users }) => tellDeleted(io, options, 'user', await users.delete(login))),
   );
   const addVerb = (verb: 'lock' | 'unlock', description: string): void => {
     add(`${verb} <user>`, description, `portcullis users ${verb} ada`).action(
@@ -188,7 +160,15 @@ function registerVerbs(io: Io, add: Add): void {
     `portcullis users reset-password ada\n\n${PASSWORD_HELP}`,
   ).action((login: string, options: Options, command: Command) =>
     administer(io, command, async ({ users }) => {
-      tell(io, options, await byOption(users.setPassword(login, () => readPassword(io))), 'password set');
+      tell(
+        io,
+        options,
+        await byOption(
+          users.setPassword(login, () => readPassword(io)),
+          nameOf,
+        ),
+        'password set',
+      );
     }),
   );
 }
@@ -204,16 +184,5 @@ const OPTION_OF: Readonly<Record<string, string>> = {
   roles: '--roles',
 };
 
-/** Faults by the options that people typed instead of the fields' names. */
-async function byOption<T>(saving: Promise<T>): Promise<T> {
-  try {
-    return await saving;
-  } catch (error) {
-    if (!isAppError(error) || error.errors === undefined) throw error;
-    const sentences = error.errors.map(({ path, message }) => {
-      const [field = '', ...rest] = path.split('.');
-      return `${[OPTION_OF[field] ?? field, ...rest].join(' ')}: ${message}`;
-    });
-    throw new AppError(error.code, sentences.join('\n'), { cause: error });
-  }
-}
+const nameOf = (field: string, rest: readonly string[]): string =>
+  [OPTION_OF[field] ?? field, ...rest].join(' ');

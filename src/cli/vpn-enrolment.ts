@@ -6,6 +6,7 @@ import { administer } from './administer.ts';
 import { byOption } from './client-input.ts';
 import { fail, printJson } from './io.ts';
 import type { Io } from './io.ts';
+import type { AddVerb } from './noun.ts';
 import { wholeNumber } from './whole-number.ts';
 
 const LIFETIME_SECONDS = 3_600;
@@ -21,10 +22,7 @@ interface EnrolOptions {
 type Options = Readonly<Record<string, unknown>>;
 
 /** Adds the command. */
-export function registerEnrol(
-  io: Io,
-  add: (name: string, description: string, example: string) => Command,
-): void {
+export function registerEnrol(io: Io, add: AddVerb): void {
   add(
     'enrol <client_id>',
     'print a code by which the node registers a key of its own, once; a node that is new is made, without a secret',

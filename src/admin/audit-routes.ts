@@ -1,12 +1,12 @@
 /** The audit log, as administrators read it. */
 import { z } from 'zod';
 
-import { PageQuery } from '../api/cursor.ts';
+import { listOf, pageOf, PageQuery } from '../api/cursor.ts';
 import { defineRoute } from '../api/route.ts';
 import type { Route } from '../api/route.ts';
 import { AUDIT_ACTIONS, AUDIT_ACTORS, AUDIT_KINDS } from '../audit/actions.ts';
 import { toAuditView } from '../audit/view.ts';
-import { listOf } from './options.ts';
+import { FOR_ADMINISTRATORS } from './options.ts';
 import type { AdminApiOptions } from './options.ts';
 import { AuditEntry } from './schemas.ts';
 
@@ -43,24 +43,17 @@ const toSeconds = (instant: string | undefined): number | undefined =>
 
 export const auditRoutes = ({ listAudit, cursors }: AdminApiOptions): readonly Route[] => [
   defineRoute({
+    ...FOR_ADMINISTRATORS,
     method: 'get',
     path: '/api/v1/admin/audit',
     summary: 'List the audit log',
     about: 'Who did what to whom, from where. A change that failed has a second record that says so.',
-    tag: 'Administration',
-    access: { role: 'admin' },
     permission: 'admin:audit:read',
     query: AuditQuery,
     answers: {
       200: {
         about: 'A page of it.',
-        schema: z.object({
-          items: z.array(AuditEntry),
-          next: z
-            .string()
-            .nullable()
-            .meta({ description: 'Give it as `after` to read on; null at the end.' }),
-        }),
+        schema: pageOf(AuditEntry),
       },
     },
     handle: async (request) => {

@@ -1,18 +1,11 @@
-/** What the routes of the admin API are made of, and who calls them. */
-import type { Caller } from '../api/caller.ts';
-import type { Cursors, List } from '../api/cursor.ts';
+/** What the routes of the admin API are made of. */
+import type { Asking } from '../api/caller.ts';
+import type { Cursors } from '../api/cursor.ts';
 import type { UserAdministration } from '../composition/administration-users.ts';
 import type { Locale } from '../i18n/locale.ts';
 import type { SessionView } from '../oidc/sessions.ts';
 import type { Figures } from '../statistics/figures.ts';
 import type { AuditFilter, AuditRecord, Page, PageRequest } from '../storage/port.ts';
-
-/** The request of an administrator, as far as its record tells it. */
-export interface Asking {
-  readonly caller: Caller;
-  readonly visit: { readonly ip: string };
-  readonly requestId: string;
-}
 
 /** How many there are now. */
 export interface Totals {
@@ -42,12 +35,5 @@ export interface AdminApiOptions {
   readonly cursors: Cursors;
 }
 
-/** Who asks, as in the audit log. */
-export const actorOf = (caller: Caller): string =>
-  caller.kind === 'client' ? `client:${caller.clientId}` : `account:${caller.account.id}`;
-
-/** A list as it was filtered: a cursor of another filter would skip what nobody saw. */
-export const listOf = (name: string, { caller }: Asking, filter: object): List => ({
-  name: `${name} ${JSON.stringify(Object.entries(filter).sort())}`,
-  callerId: actorOf(caller),
-});
+/** How every request of the admin API is told in the document, and who may make it. */
+export const FOR_ADMINISTRATORS = { tag: 'Administration', access: { role: 'admin' } } as const;

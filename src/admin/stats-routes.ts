@@ -1,8 +1,10 @@
 /** Figures of the installation: what there is now, and what happened in the last hours. */
 import { z } from 'zod';
 
+import { wholeNumberText } from '../api/input.ts';
 import { defineRoute } from '../api/route.ts';
 import type { Route } from '../api/route.ts';
+import { FOR_ADMINISTRATORS } from './options.ts';
 import type { AdminApiOptions } from './options.ts';
 import { Stats, toStats } from './schemas.ts';
 
@@ -11,23 +13,18 @@ const DEFAULT_HOURS = 24;
 const MAX_HOURS = 168;
 
 const Hours = z.strictObject({
-  hours: z
-    .string()
-    .regex(/^[1-9]\d{0,2}$/, `a whole number from 1 to ${MAX_HOURS}`)
-    .transform(Number)
-    .refine((hours) => hours <= MAX_HOURS, `a whole number from 1 to ${MAX_HOURS}`)
+  hours: wholeNumberText(MAX_HOURS)
     .optional()
     .meta({ description: `How many hours back, 1 to ${MAX_HOURS}; ${DEFAULT_HOURS} where it is left out.` }),
 });
 
 export const statsRoutes = ({ count, figures }: AdminApiOptions): readonly Route[] => [
   defineRoute({
+    ...FOR_ADMINISTRATORS,
     method: 'get',
     path: '/api/v1/admin/stats',
     summary: 'Read the figures of the installation',
     about: 'Other instances add what they counted within some seconds.',
-    tag: 'Administration',
-    access: { role: 'admin' },
     permission: 'admin:stats:read',
     query: Hours,
     answers: { 200: { about: 'The figures.', schema: Stats } },

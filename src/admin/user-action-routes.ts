@@ -4,11 +4,10 @@ import { z } from 'zod';
 import { Session, toSession } from '../accounts/api/schemas.ts';
 import { defineRoute } from '../api/route.ts';
 import type { Route } from '../api/route.ts';
+import { FOR_ADMINISTRATORS } from './options.ts';
 import type { AdminApiOptions } from './options.ts';
 import { AdminUser, PasswordReset, UserId } from './schemas.ts';
 import { ONE_USER } from './user-routes.ts';
-
-const TAG = 'Administration';
 
 export const userActionRoutes = (options: AdminApiOptions): readonly Route[] => [
   unlockUser(options),
@@ -20,12 +19,11 @@ export const userActionRoutes = (options: AdminApiOptions): readonly Route[] => 
 
 const unlockUser = ({ usersFor }: AdminApiOptions): Route =>
   defineRoute({
+    ...FOR_ADMINISTRATORS,
     method: 'post',
     path: `${ONE_USER}/unlock`,
     summary: 'Unlock a user',
     about: 'After a lock by an administrator, or after too many wrong passwords.',
-    tag: TAG,
-    access: { role: 'admin' },
     permission: 'admin:users:write',
     params: UserId,
     answers: { 200: { about: 'The user may sign in.', schema: AdminUser } },
@@ -37,12 +35,11 @@ const unlockUser = ({ usersFor }: AdminApiOptions): Route =>
 
 const lockUser = ({ usersFor }: AdminApiOptions): Route =>
   defineRoute({
+    ...FOR_ADMINISTRATORS,
     method: 'post',
     path: `${ONE_USER}/lock`,
     summary: 'Lock a user',
     about: 'Nobody signs in as them until they are unlocked; their sessions, tokens and keys end.',
-    tag: TAG,
-    access: { role: 'admin' },
     permission: 'admin:users:write',
     params: UserId,
     answers: { 200: { about: 'The user is locked.', schema: AdminUser } },
@@ -55,13 +52,12 @@ const lockUser = ({ usersFor }: AdminApiOptions): Route =>
 
 const resetPassword = ({ usersFor, mailResetLink }: AdminApiOptions): Route =>
   defineRoute({
+    ...FOR_ADMINISTRATORS,
     method: 'post',
     path: `${ONE_USER}/reset-password`,
     summary: 'Reset the password of a user',
     about:
       'With a password every session of theirs ends. Without one they are mailed a link of one use, one hour.',
-    tag: TAG,
-    access: { role: 'admin' },
     permission: 'admin:users:write',
     params: UserId,
     body: PasswordReset,
@@ -81,11 +77,10 @@ const resetPassword = ({ usersFor, mailResetLink }: AdminApiOptions): Route =>
 
 const listSessions = ({ usersFor, listSessions: list }: AdminApiOptions): Route =>
   defineRoute({
+    ...FOR_ADMINISTRATORS,
     method: 'get',
     path: `${ONE_USER}/sessions`,
     summary: 'List the sessions of a user',
-    tag: TAG,
-    access: { role: 'admin' },
     permission: 'admin:users:read',
     params: UserId,
     answers: { 200: { about: 'The latest first.', schema: z.object({ sessions: z.array(Session) }) } },
@@ -99,12 +94,11 @@ const listSessions = ({ usersFor, listSessions: list }: AdminApiOptions): Route 
 
 const endSessions = ({ usersFor }: AdminApiOptions): Route =>
   defineRoute({
+    ...FOR_ADMINISTRATORS,
     method: 'delete',
     path: `${ONE_USER}/sessions`,
     summary: 'End all sessions of a user',
     about: 'And all that was issued in them.',
-    tag: TAG,
-    access: { role: 'admin' },
     permission: 'admin:users:write',
     params: UserId,
     answers: { 204: { about: 'They are over.' } },

@@ -2,14 +2,13 @@
 import { z } from 'zod';
 
 import { SERVER_ROLES } from '../accounts/registration.ts';
-import { PageQuery } from '../api/cursor.ts';
+import { listOf, pageOf, PageQuery } from '../api/cursor.ts';
 import { defineRoute } from '../api/route.ts';
 import type { Route } from '../api/route.ts';
-import { listOf } from './options.ts';
+import { FOR_ADMINISTRATORS } from './options.ts';
 import type { AdminApiOptions } from './options.ts';
 import { AdminUser, AdminUserDetails, NewUser, UserChanges, UserId } from './schemas.ts';
 
-const TAG = 'Administration';
 const LIST = '/api/v1/admin/users';
 export const ONE_USER = '/api/v1/admin/users/{user_id}';
 
@@ -33,23 +32,16 @@ export const userRoutes = (options: AdminApiOptions): readonly Route[] => [
 
 const listUsers = ({ usersFor, cursors }: AdminApiOptions): Route =>
   defineRoute({
+    ...FOR_ADMINISTRATORS,
     method: 'get',
     path: LIST,
     summary: 'List users',
-    tag: TAG,
-    access: { role: 'admin' },
     permission: 'admin:users:read',
     query: UserQuery,
     answers: {
       200: {
         about: 'A page of them, in the order of their usernames.',
-        schema: z.object({
-          items: z.array(AdminUser),
-          next: z
-            .string()
-            .nullable()
-            .meta({ description: 'Give it as `after` to read on; null at the end.' }),
-        }),
+        schema: pageOf(AdminUser),
       },
     },
     handle: async (request) => {
@@ -64,11 +56,10 @@ const listUsers = ({ usersFor, cursors }: AdminApiOptions): Route =>
 
 const createUser = ({ usersFor }: AdminApiOptions): Route =>
   defineRoute({
+    ...FOR_ADMINISTRATORS,
     method: 'post',
     path: LIST,
     summary: 'Make a user',
-    tag: TAG,
-    access: { role: 'admin' },
     permission: 'admin:users:write',
     body: NewUser,
     answers: { 201: { about: 'The user is made.', schema: AdminUser } },
@@ -78,11 +69,10 @@ const createUser = ({ usersFor }: AdminApiOptions): Route =>
 
 const readUser = ({ usersFor }: AdminApiOptions): Route =>
   defineRoute({
+    ...FOR_ADMINISTRATORS,
     method: 'get',
     path: ONE_USER,
     summary: 'Read a user',
-    tag: TAG,
-    access: { role: 'admin' },
     permission: 'admin:users:read',
     params: UserId,
     answers: { 200: { about: 'The user.', schema: AdminUserDetails } },
@@ -94,12 +84,11 @@ const readUser = ({ usersFor }: AdminApiOptions): Route =>
 
 const changeUser = ({ usersFor }: AdminApiOptions): Route =>
   defineRoute({
+    ...FOR_ADMINISTRATORS,
     method: 'patch',
     path: ONE_USER,
     summary: 'Change a user',
     about: 'What is not named stays. The last active administrator keeps the role.',
-    tag: TAG,
-    access: { role: 'admin' },
     permission: 'admin:users:write',
     params: UserId,
     body: UserChanges,
@@ -113,12 +102,11 @@ const changeUser = ({ usersFor }: AdminApiOptions): Route =>
 
 const deleteUser = ({ usersFor }: AdminApiOptions): Route =>
   defineRoute({
+    ...FOR_ADMINISTRATORS,
     method: 'delete',
     path: ONE_USER,
     summary: 'Delete a user',
     about: 'All that they have ends, and nobody is called so again.',
-    tag: TAG,
-    access: { role: 'admin' },
     permission: 'admin:users:write',
     params: UserId,
     answers: { 204: { about: 'The user is gone.' } },

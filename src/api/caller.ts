@@ -53,6 +53,17 @@ export interface ClientCaller extends Calling {
 
 export type Caller = PersonCaller | KeyCaller | ServiceCaller | ClientCaller;
 
+/** Who asks for a change, as far as its record tells it. */
+export interface Asking {
+  readonly caller: Caller;
+  readonly visit: { readonly ip: string };
+  readonly requestId: string;
+}
+
+/** Who asks, as in the audit log. */
+export const actorOf = (caller: Caller): string =>
+  caller.kind === 'client' ? `client:${caller.clientId}` : `account:${caller.account.id}`;
+
 /** A key that is good now, and whose owner is; `scopes` are what both may. */
 export type FoundKey = Pick<KeyCaller, 'account' | 'keyId' | 'scopes' | 'rateLimit'>;
 

@@ -7,19 +7,18 @@ import { z } from 'zod';
 import { AppError } from '../errors.ts';
 import { createSeal } from '../http/cookies.ts';
 import type { SigningSecrets } from '../http/cookies.ts';
+import { actorOf } from './caller.ts';
+import type { Asking } from './caller.ts';
+import { wholeNumberText } from './input.ts';
 
 const CODE_CHARACTERS = 43; // SHA-256 as base64url
 const MAX_CHARACTERS = 1_000;
 const MAX_LIMIT = 200;
 const DEFAULT_LIMIT = 50;
 
-/** The query of a list; in addresses a number is written in digits. */
+/** The query of a list. */
 export const PageQuery = z.strictObject({
-  limit: z
-    .string()
-    .regex(/^[1-9]\d{0,2}$/, `a whole number from 1 to ${MAX_LIMIT}`)
-    .transform(Number)
-    .refine((limit) => limit <= MAX_LIMIT, `a whole number from 1 to ${MAX_LIMIT}`)
+  limit: wholeNumberText(MAX_LIMIT)
     .optional()
     .meta({ description: `How many at most, 1 to ${MAX_LIMIT}; ${DEFAULT_LIMIT} where it is left out.` }),
   after: z
@@ -29,11 +28,24 @@ export const PageQuery = z.strictObject({
     .meta({ description: 'The `next` of the page before; left out for the first one.' }),
 });
 
+/** A page of a list, as it is answered. */
+export const pageOf = <Item extends z.ZodType>(item: Item) =>
+  z.object({
+    items: z.array(item),
+    next: z.string().nullable().meta({ description: 'Give it as `after` to read on; null at the end.' }),
+  });
+
 /** One list, as it is shown to one caller: both are part of what a cursor proves. */
 export interface List {
   readonly name: string;
   readonly callerId: string;
 }
+
+/** A list as it was filtered: a cursor of another filter would skip what nobody saw. */
+export const listOf = (name: string, { caller }: Pick<Asking, 'caller'>, filter: object): List => ({
+  name: `${name} ${JSON.stringify(Object.entries(filter).sort())}`,
+  callerId: actorOf(caller),
+});
 
 export interface Cursors {
   /** The page that a query asks for. Throws `invalid_request` for a cursor of another list, or of nobody. */

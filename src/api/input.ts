@@ -5,6 +5,16 @@ import { z } from 'zod';
 import { AppError } from '../errors.ts';
 import { checked } from '../http/body.ts';
 
+/** A whole number from 1 to `most`; in addresses a number is written in digits. */
+export const wholeNumberText = (most: number) => {
+  const expected = `a whole number from 1 to ${most}`;
+  return z
+    .string()
+    .regex(/^[1-9]\d{0,8}$/, expected)
+    .transform(Number)
+    .refine((number) => number <= most, expected);
+};
+
 const NO_PARAMETERS = z.strictObject({});
 
 /** The query against a strict schema; a parameter that comes twice is refused, since two readers could differ. */

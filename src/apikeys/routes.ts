@@ -1,7 +1,7 @@
 /** The requests of contracts under `/api/v1/auth/api-keys`. An API key makes, changes and lists none. */
 import { z } from 'zod';
 
-import { PageQuery } from '../api/cursor.ts';
+import { pageOf, PageQuery } from '../api/cursor.ts';
 import type { Cursors } from '../api/cursor.ts';
 import { defineRoute } from '../api/route.ts';
 import type { Route } from '../api/route.ts';
@@ -75,13 +75,7 @@ const listKeys = ({ apiKeys, cursors, now }: ApiKeyRouteOptions): Route =>
     answers: {
       200: {
         about: 'A page of them, oldest first.',
-        schema: z.object({
-          items: z.array(Key),
-          next: z
-            .string()
-            .nullable()
-            .meta({ description: 'Give it as `after` to read on; null at the end.' }),
-        }),
+        schema: pageOf(Key),
       },
     },
     handle: async ({ caller: { account }, query }) => {

@@ -6,7 +6,7 @@ import type { LockedAccounts } from '../accounts/locked-accounts.ts';
 import type { PasswordHasher } from '../accounts/passwords.ts';
 import type { Recovery } from '../accounts/recovery.ts';
 import { createAdminApi } from '../admin/admin-api.ts';
-import type { Asking } from '../admin/options.ts';
+import type { Asking } from '../api/caller.ts';
 import { createUserAdministration } from './administration-users.ts';
 import type { UserAdministration } from './administration-users.ts';
 import { createCursors } from '../api/cursor.ts';

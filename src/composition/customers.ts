@@ -4,7 +4,6 @@
  */
 import type { JWK } from 'jose';
 
-import { actorOf } from '../admin/options.ts';
 import { createCursors } from '../api/cursor.ts';
 import type { Route } from '../api/route.ts';
 import { customerOf } from '../clients/ties.ts';
@@ -74,7 +73,6 @@ export function createCustomerService(options: CustomerServiceOptions): readonly
     customersAs: openCustomers(options).as,
     recorderOf: createRecorderOf(ledger.audit),
     cursors: createCursors(signingSecretsOf(secrets)),
-    actorOf,
   });
 }
 

@@ -1,6 +1,6 @@
 /** Whose change a request of the JSON API is, as the audit log tells it. A part of the composition root. */
-import { actorOf } from '../admin/options.ts';
-import type { Asking } from '../admin/options.ts';
+import { actorOf } from '../api/caller.ts';
+import type { Asking } from '../api/caller.ts';
 import type { Audit } from '../audit/audit.ts';
 import type { Recorder } from '../audit/entry.ts';
 

@@ -4,8 +4,8 @@
  */
 import { z } from 'zod';
 
-import type { Caller } from '../api/caller.ts';
-import { PageQuery } from '../api/cursor.ts';
+import type { Asking } from '../api/caller.ts';
+import { listOf, pageOf, PageQuery } from '../api/cursor.ts';
 import type { Cursors } from '../api/cursor.ts';
 import { defineRoute } from '../api/route.ts';
 import type { Route } from '../api/route.ts';
@@ -20,21 +20,12 @@ const TAG = 'Customers';
 const BASES = ['/api/v1/customers', '/api/v1/admin/customers'] as const;
 const FOR_ADMINISTRATORS = { tag: TAG, access: { role: 'admin' } } as const;
 
-/** The request of an administrator, as far as its record tells it. */
-export interface Asking {
-  readonly caller: Caller;
-  readonly visit: { readonly ip: string };
-  readonly requestId: string;
-}
-
 export interface CustomerRouteOptions {
   readonly tiers: Tiers;
   readonly tokens: CustomerTokens;
   readonly customersAs: (record: Recorder) => CustomerAdministration;
   readonly recorderOf: (asking: Asking) => Recorder;
   readonly cursors: Cursors;
-  /** Who asks, as in the audit log. */
-  readonly actorOf: (caller: Caller) => string;
 }
 
 const Username = z.string().regex(USERNAME).meta({ description: 'In any case.' });
@@ -109,21 +100,14 @@ const list = (path: string, options: CustomerRouteOptions): Route =>
     answers: {
       200: {
         about: 'A page of them, in the order of their usernames.',
-        schema: z.object({
-          items: z.array(CustomerView),
-          next: z
-            .string()
-            .nullable()
-            .meta({ description: 'Give it as `after` to read on; null at the end.' }),
-        }),
+        schema: pageOf(CustomerView),
       },
     },
     handle: async (request) => {
-      const { limit, after, q: startsWith, customer_type: customerType } = request.query;
-      const { cursors, actorOf, tiers } = options;
-      // A cursor of another filter would skip what nobody saw.
-      const name = `customers ${JSON.stringify([startsWith, customerType])}`;
-      const asked = { name, callerId: actorOf(request.caller) };
+      const { limit, after, sort: _sort, ...filter } = request.query;
+      const { q: startsWith, customer_type: customerType } = filter;
+      const { cursors, tiers } = options;
+      const asked = listOf('customers', request, filter);
       const page = cursors.read(asked, { limit, after });
       const { items, next } = await customersFor(request, options).list(page, { startsWith, customerType });
       const views = items.map((customer) => toView(customer, tiers));
@@ -152,7 +136,8 @@ const changeOne = (path: string, options: CustomerRouteOptions): Route =>
     method: 'patch',
     path,
     summary: 'Change a customer',
-    about: 'It counts at the next token. Metadata is replaced as a whole; null takes a field away.',
+    about:
+      'It counts at the next token; with customers.revoke_on_change it ends those from before. Metadata is replaced as a whole; null takes a field away.',
     permission: 'admin:customers:write',
     params: One,
     body: CustomerChanges,
@@ -171,7 +156,7 @@ const deleteOne = (path: string, options: CustomerRouteOptions): Route =>
     method: 'delete',
     path,
     summary: 'Delete a customer',
-    about: 'Introspection calls its tokens over at once; a gateway that does not ask, when they expire.',
+    about: 'Its tokens are over: introspection says so at once, and the feed that gateways follow.',
     permission: 'admin:customers:write',
     params: One,
     answers: { 204: { about: 'The customer is gone.' } },
@@ -211,7 +196,7 @@ const revokeTokens = (path: string, options: CustomerRouteOptions): Route =>
     method: 'delete',
     path,
     summary: 'Revoke every token of a customer',
-    about: 'Introspection calls all of them over that were issued until now.',
+    about: 'All that were issued until now are over, by introspection and in the feed that gateways follow.',
     permission: 'admin:customers:write',
     params: One,
     answers: { 204: { about: 'They are over.' } },

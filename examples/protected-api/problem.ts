@@ -21,9 +21,7 @@ export class Problem extends Error {
 export async function answerProblems(ctx: Context, next: Next): Promise<void> {
   try {
     await next();
-    if (ctx.body !== undefined) return;
-    if (ctx.status === 404) throw new Problem(404, `There is nothing at ${ctx.method} ${ctx.path}.`);
-    if (ctx.status === 405) throw new Problem(405, `${ctx.path} takes ${ctx.response.get('Allow')}.`);
+    assertAnswered(ctx);
   } catch (error) {
     if (!(error instanceof Problem)) console.error(error);
     const { status, message: detail } =
@@ -32,6 +30,13 @@ export async function answerProblems(ctx: Context, next: Next): Promise<void> {
     ctx.body = JSON.stringify({ type: 'about:blank', title: STATUS_CODES[status], status, detail });
     ctx.type = 'application/problem+json';
   }
+}
+
+/** Throws a Problem for a request that nobody answered. */
+export function assertAnswered(ctx: Context): void {
+  if (ctx.body !== undefined) return;
+  if (ctx.status === 404) throw new Problem(404, `There is nothing at ${ctx.method} ${ctx.path}.`);
+  if (ctx.status === 405) throw new Problem(405, `${ctx.path} takes ${ctx.response.get('Allow')}.`);
 }
 
 /** The JSON body against a schema; throws a Problem for any other. */

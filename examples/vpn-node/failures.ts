@@ -4,7 +4,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Context, Next } from 'koa';
 
 import { isGuardError, isVpnClientError, toRefusal } from '../../src/sdk/node/node.ts';
-import { Problem } from '../protected-api/problem.ts';
+import { assertAnswered, Problem } from '../protected-api/problem.ts';
 import { problemPage } from './pages.ts';
 
 interface Told {
@@ -22,9 +22,7 @@ export const createFailures =
   async (ctx: Context, next: Next): Promise<void> => {
     try {
       await next();
-      if (ctx.body !== undefined) return;
-      if (ctx.status === 404) throw new Problem(404, `There is nothing at ${ctx.method} ${ctx.path}.`);
-      if (ctx.status === 405) throw new Problem(405, `${ctx.path} takes ${ctx.response.get('Allow')}.`);
+      assertAnswered(ctx);
     } catch (error) {
       const { status, message, headers } = tell(error, report);
       ctx.status = status;

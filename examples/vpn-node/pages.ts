@@ -1,4 +1,5 @@
 /** The node's pages, as text: what they show of others is escaped. They need no JavaScript. */
+import { escape, toPage } from '../html.ts';
 import type { HeldToken } from '../../src/sdk/node/node.ts';
 import type { LocalUser, Right } from './users.ts';
 
@@ -104,31 +105,4 @@ const form = (action: string, label: string, csrf: string): string =>
 const hidden = (name: string, value: string): string =>
   `<input type="hidden" name="${name}" value="${escape(value)}">`;
 
-const page = (title: string, content: string): string => `<!doctype html>
-<html lang="en">
-  <head>
-    <meta charset="utf-8">
-    <meta name="viewport" content="width=device-width, initial-scale=1">
-    <title>${escape(title)} · Example VPN node</title>
-    <link rel="icon" href="/icon.svg">
-    <link rel="stylesheet" href="/style.css">
-  </head>
-  <body>
-    <main class="card">
-      <p class="brand"><img src="/icon.svg" width="22" height="22" alt=""> Example VPN node</p>
-      <h1>${escape(title)}</h1>
-      ${content}
-    </main>
-  </body>
-</html>
-`;
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-
-const escape = (text: string): string => text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
+const page = (title: string, content: string): string => toPage('Example VPN node', title, content);

@@ -1,4 +1,5 @@
 /** The pages of the web application, as text: what they show of others is escaped. */
+import { escape, toPage } from '../html.ts';
 import type { Answer } from '../listen.ts';
 import type { Person } from './relying-party.ts';
 
@@ -41,34 +42,7 @@ const signedIn = (person: Person): string => `<dl>
 const page = (status: number, title: string, content: string): Answer => ({
   status,
   type: 'text/html; charset=utf-8',
-  body: `<!doctype html>
-<html lang="en">
-  <head>
-    <meta charset="utf-8">
-    <meta name="viewport" content="width=device-width, initial-scale=1">
-    <title>${escape(title)} · Example web application</title>
-    <link rel="icon" href="/icon.svg">
-    <link rel="stylesheet" href="/style.css">
-  </head>
-  <body>
-    <main class="card">
-      <p class="brand"><img src="/icon.svg" width="22" height="22" alt=""> Example web application</p>
-      <h1>${escape(title)}</h1>
-      ${content}
-    </main>
-  </body>
-</html>
-`,
+  body: toPage('Example web application', title, content),
 });
 
 const pretty = (value: unknown): string => escape(JSON.stringify(value, null, 2));
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-
-const escape = (text: string): string => text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '');

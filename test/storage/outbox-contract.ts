@@ -38,8 +38,12 @@ export function outboxContract(store: Store): void {
     const now = nextEpoch();
     const all = Array.from({ length: 200 }, () => newMessage(now));
     await Promise.all(Array.from({ length: 5 }, () => outbox.put(all)));
-    const taken = await outbox.take(300, now + 30, now);
-    expect(idsOf(taken).toSorted()).toEqual(idsOf(all).toSorted());
+    // One that is slow gives what it has within its time.
+    const taken: string[] = [];
+    for (let more = ['']; more.length > 0; taken.push(...more)) {
+      more = [...idsOf(await outbox.take(300, now + 30, now))];
+    }
+    expect(taken.toSorted()).toEqual(idsOf(all).toSorted());
   });
 }
 

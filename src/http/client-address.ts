@@ -19,6 +19,7 @@ export function createClientAddressOf(trusted: TrustedProxies): ClientAddressOf 
   const isTrusted = trustOf(trusted);
   return (peer, forwardedFor) => {
     let address = bare(peer);
+    if (forwardedFor === '') return address;
     let hops = 0;
     for (const entry of forwardedFor.split(',').reverse()) {
       if (!isTrusted(address, hops)) return address;
@@ -37,25 +38,28 @@ function trustOf(trusted: TrustedProxies): (address: string, hops: number) => bo
 
 /** Without what proxies and sockets write around an address: a port, brackets, a zone, IPv6 around IPv4. */
 function bare(text: string): string {
+  if (!/[:%]/.test(text)) return text;
   const [, bracketed, dotted] = /^(?:\[([^\]]+)\](?::\d+)?|(\d+(?:\.\d+){3}):\d+)$/.exec(text) ?? [];
   const [address = ''] = (bracketed ?? dotted ?? text).split('%', 1);
   const [, mapped = address] = /^::ffff:(\d+(?:\.\d+){3})$/i.exec(address) ?? [];
   return mapped;
 }
 
+const ADDRESS = Symbol('address');
+
+interface Addressed extends Koa.Request {
+  [ADDRESS]: string | undefined;
+}
+
 /** Makes `ctx.ip` that address, in every context of the application. Koa's own takes whatever the client writes (D4). */
 export function pinClientAddress(app: Koa, trusted: TrustedProxies): void {
   const addressOf = createClientAddressOf(trusted);
-  const remember = (request: Koa.Request, ip: string): string => {
-    Object.defineProperty(request, 'ip', { value: ip, writable: true });
-    return ip;
-  };
   Object.defineProperty(app.request, 'ip', {
-    get(this: Koa.Request) {
-      return remember(this, addressOf(this.socket.remoteAddress ?? '', this.get('X-Forwarded-For')));
+    get(this: Addressed) {
+      return (this[ADDRESS] ??= addressOf(this.socket.remoteAddress ?? '', this.get('X-Forwarded-For')));
     },
-    set(this: Koa.Request, ip: string) {
-      remember(this, ip);
+    set(this: Addressed, ip: string) {
+      this[ADDRESS] = ip;
     },
   });
 }

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 
 import Koa from 'koa';
 import type { Context, Middleware } from 'koa';
@@ -32,6 +32,7 @@ const MAX_CONNECTIONS = 10_000;
 const DRAIN_MS = 9_000;
 // Requests that were sent before the stop are still on their way; each is answered and told to close.
 const LAST_REQUESTS_MS = 250;
+const LAST_TURNS = 3;
 // Longer than the idle time of the usual load balancers, so that they and not we close a quiet connection.
 const KEEP_ALIVE_MS = 65_000;
 
@@ -175,6 +176,8 @@ export async function listen(app: Koa, host: string, port: number): Promise<List
     stop: async () => {
       isDraining = true;
       await sleep(LAST_REQUESTS_MS);
+      // A process that had no time meanwhile has not read them yet: it takes connections in one turn, and reads in the next.
+      for (let turn = 0; turn < LAST_TURNS; turn += 1) await setImmediate();
       await stop(server);
     },
   };

@@ -94,7 +94,7 @@ export async function runFault(
     const errorWindowMs = Math.max(0, lastUnavailable() - endedAt);
     const health = await watch.stop();
     const during = health.ready.filter(
-      ({ startedAt }) => startedAt > beganAt + NOTICE_MS && startedAt < endsAt,
+      ({ startedAt, ms }) => startedAt > beganAt + NOTICE_MS && startedAt + ms < endsAt,
     );
     const report: FaultReport = {
       wrong: journal.wrong,

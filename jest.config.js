@@ -7,9 +7,10 @@ export default {
   testMatch: ['**/*.test.ts'],
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '\\.ts$': '<rootDir>/test/support/strip-types.js' },
+  testSequencer: '<rootDir>/test/support/sequencer.js',
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
   testTimeout: 30_000,
-  // Two at least: one would run all files in one process, whose memory grows with each.
-  maxWorkers: Math.max(2, availableParallelism() - 1),
+  // One more than there are cores: much of what they do is waiting.
+  maxWorkers: availableParallelism() + 1,
 };

@@ -26,7 +26,6 @@ import { createViews } from './http/views.ts';
 import { causeOf, startJobs } from './composition/jobs.ts';
 import { createLedger } from './composition/ledger.ts';
 import type { Ledger } from './composition/ledger.ts';
-import { createNodeRoutes } from './composition/node-enrolment.ts';
 import { keyPolicyOf } from './composition/key-policy.ts';
 import type { KeySetOptions } from './keys/key-set.ts';
 import { createKeystore } from './keys/keystore.ts';
@@ -40,13 +39,13 @@ import type { KoaContextWithOIDC } from './oidc/engine-middleware.ts';
 import { createReadiness } from './readiness.ts';
 import { countAll, openEverything } from './composition/sealed.ts';
 import type { SealedCounts } from './composition/sealed.ts';
+import { createFeedRoutes } from './composition/revocations.ts';
 import { createService } from './composition/service.ts';
 import type { Service } from './composition/service.ts';
+import { createVpnRouters } from './composition/vpn.ts';
 import { openStorage } from './storage/open.ts';
 import type { Storage } from './storage/port.ts';
 import { readVersion } from './version.ts';
-import { createRevocationRoutes } from './vpn/revocation-routes.ts';
-import { createVpnRoutes } from './vpn/routes.ts';
 
 export interface ServerOptions {
   readonly config: Config;
@@ -56,6 +55,8 @@ export interface ServerOptions {
   readonly now?: () => number;
   /** What a refused sign-in takes at least; tests shorten it. */
   readonly refusalMs?: number | undefined;
+  /** How many places a status list has; tests shorten it. */
+  readonly statusListSize?: number | undefined;
   /** How often the key set is read; tests whose clock runs faster shorten it. */
   readonly keyReloadMs?: number | undefined;
   /** Opens the store; tests wrap it to add latency or faults. */
@@ -72,7 +73,7 @@ export interface PortcullisServer {
 
 /** Starts the server. It listens at once and answers 503 until the store can be reached. */
 export async function startServer(options: ServerOptions): Promise<PortcullisServer> {
-  const { config, secrets, logDestination, refusalMs, keyReloadMs } = options;
+  const { config, secrets, logDestination, refusalMs, keyReloadMs, statusListSize } = options;
   const { now = systemTime, open = openStorage } = options;
   const logger = createLogger(config.logLevel, logDestination);
   const metrics = createMetrics();
@@ -103,7 +104,7 @@ export async function startServer(options: ServerOptions): Promise<PortcullisSer
     const keystore = openKeystore(config, { store, sealer, events, now });
     const ring = await whenThere(keystore.prepare);
     const shared = { config, secrets, storage, ledger, sealer, mailer, events, renderPage, refusalMs, now };
-    service = createService({ ...shared, ring });
+    service = createService({ ...shared, ring, statusListSize });
     readiness.serve(storage.ping);
     jobs = startJobs({ service, keystore, ledger, events, keyReloadMs, now, signal: stopping.signal });
     tellStarted(events, config, server.port);
@@ -180,9 +181,8 @@ const createRouters = (
 ): HttpAppOptions['routers'] => [
   createHealthRoutes(check),
   createBrandRoutes(config.brand.logo),
-  createVpnRoutes((request) => running().vpnExchange.byBearer(request)),
-  createNodeRoutes(config, running),
-  createRevocationRoutes(() => running().vpnFeed.reading),
+  ...createVpnRouters(config, running),
+  ...createFeedRoutes(() => running().feeds),
 ];
 
 const createOnAnswer =

@@ -101,6 +101,7 @@ export interface Config {
     readonly tokenLifetimeSeconds: number;
     readonly exchangesPerMinute: number;
     readonly keyOverlapSeconds: number;
+    readonly hasStatusLists: boolean;
     readonly roles: Readonly<Record<string, number>>;
   };
   readonly customers: {
@@ -108,6 +109,8 @@ export interface Config {
     readonly tokenLifetimeSeconds: number;
     readonly maxTokenLifetimeSeconds: number;
     readonly maxTokenBytes: number;
+    /** Whether a change of what a customer may do ends the tokens from before it. */
+    readonly revokesOnChange: boolean;
     /** What the metadata of each has to meet; null: nothing of the operator's own. */
     readonly metadataSchema: { readonly path: string; readonly schema: object } | null;
     /** Type → what it may do. */

@@ -66,6 +66,9 @@ const RULES: readonly Rule[] = [
   { place: 'admin/', may: ['accounts/', 'api/', 'audit/actions.ts', 'audit/view.ts', 'zod'] },
   { place: 'apply/', may: ['node:', 'errors.ts', 'input-words.ts', 'zod', 'yaml'] },
   { place: 'vpn/', may: ['node:', 'errors.ts'] },
+  // The feed of what ended, of one slice as of another.
+  { place: 'revocations/', may: ['node:', 'errors.ts'] },
+  { place: 'revocations/routes.ts', may: ['errors.ts', 'http/', 'koa-router', 'zod'] },
   // A token of a customer says the same, whether the server makes it or a program that has the module.
   { place: 'customers/', may: ['node:', 'jose', 'errors.ts', 'sdk/customers/'] },
   {
@@ -87,7 +90,7 @@ const RULES: readonly Rule[] = [
   { place: 'apikeys/', may: ['node:', 'errors.ts', 'permissions.ts'] },
   { place: 'apikeys/schema.ts', may: ['permissions.ts', 'apikeys/', 'zod'] },
   { place: 'apikeys/routes.ts', may: ['apikeys/', 'api/', 'zod'] },
-  { place: 'vpn/revocation-routes.ts', may: ['errors.ts', 'http/', 'vpn/', 'koa-router', 'zod'] },
+  { place: 'vpn/status-routes.ts', may: ['errors.ts', 'http/', 'vpn/', 'koa-router'] },
   { place: 'vpn/key-proof.ts', may: ['node:', 'jose', 'errors.ts', 'vpn/'] },
   { place: 'vpn/public-key.ts', may: ['zod'] },
   { place: 'vpn/enrolment-routes.ts', may: ['errors.ts', 'http/', 'koa-router', 'zod'] },

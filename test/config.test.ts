@@ -45,7 +45,7 @@ describe('where a value comes from', () => {
       brand: { name: 'Portcullis', accent: '#2f5fd0', logo: null },
       customers: expect.any(Object), // see config/customers.test.ts
       vpn: {
-        audience: 'vpn-node',
+        ...{ audience: 'vpn-node', hasStatusLists: false },
         ...{ tokenLifetimeSeconds: 3600, exchangesPerMinute: 120, keyOverlapSeconds: 86_400 },
         roles: { basic: 10, manager: 30, admin: 50 },
       },

@@ -33,6 +33,7 @@ const WORDS: Readonly<Record<keyof Counts, string>> = {
   artifacts: 'tokens, grants and sessions',
   counters: 'counters',
   revocations: 'revocations',
+  tokenStatuses: 'places in status lists',
   statistics: 'figures',
   audit: 'audit records',
 };

@@ -127,6 +127,7 @@ function effectiveValues(config: Config): Readonly<Record<SettingName, unknown>>
     vpnTokenLifetimeSeconds: vpn.tokenLifetimeSeconds,
     vpnRateLimit: vpn.exchangesPerMinute,
     vpnKeyOverlapSeconds: vpn.keyOverlapSeconds,
+    vpnStatusList: vpn.hasStatusLists ? 'on' : 'off',
     vpnRoles: vpn.roles,
     ...customerValues(config),
   };
@@ -137,6 +138,7 @@ const customerValues = ({ customers }: Config) => ({
   customersTokenLifetimeSeconds: customers.tokenLifetimeSeconds,
   customersMaxTokenLifetimeSeconds: customers.maxTokenLifetimeSeconds,
   customersMaxTokenBytes: customers.maxTokenBytes,
+  customersRevokeOnChange: customers.revokesOnChange ? 'on' : 'off',
   customersMetadataSchema: customers.metadataSchema?.path ?? 'none',
   customersTiers: Object.fromEntries(
     Object.entries(customers.tiers).map(([name, { rateLimit, apiAccessLevel }]) => [

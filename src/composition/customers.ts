@@ -11,8 +11,11 @@ import { signingSecretsOf } from '../config.ts';
 import type { Config, JwtSecrets } from '../config.ts';
 import { createCustomers } from '../customers/customers.ts';
 import type { CustomersOptions } from '../customers/customers.ts';
+import { createEndings } from '../customers/endings.ts';
+import type { Endings } from '../customers/endings.ts';
+import { claimsOf } from '../customers/fields.ts';
 import { createCustomerRoutes } from '../customers/routes.ts';
-import { claimsOf, createCustomerTokens, createFindLiveCustomerToken } from '../customers/tokens.ts';
+import { createCustomerTokens, createFindLiveCustomerToken } from '../customers/tokens.ts';
 import { compileJsonSchema } from '../json-schema.ts';
 import type { CheckJson } from '../json-schema.ts';
 import type { Sign } from '../keys/signer.ts';
@@ -28,13 +31,21 @@ import type { EntitledCustomer, FoundToken } from '../verify/verify.ts';
 
 interface CustomerParts {
   readonly config: Config;
-  readonly storage: Pick<Storage, 'customers' | 'accounts' | 'clients' | 'artifacts'>;
+  readonly storage: Pick<Storage, 'customers' | 'accounts' | 'clients' | 'revocations'>;
+  /** There is something new in the feed of gateways; left out where nobody here serves it. */
+  readonly onEnded?: (() => void) | undefined;
   readonly now: () => number;
 }
 
 /** The slice on a store. */
-export const openCustomers = ({ config, storage, now }: CustomerParts) =>
-  createCustomers({ customers: storage.customers, rules: rulesOf(config), ties: storage, foldName, now });
+export const openCustomers = (parts: CustomerParts) =>
+  createCustomers({
+    ...{ customers: parts.storage.customers, rules: rulesOf(parts.config), ties: parts.storage, foldName },
+    ...{ endings: endingsOf(parts), revokesOnChange: parts.config.customers.revokesOnChange, now: parts.now },
+  });
+
+const endingsOf = ({ storage, onEnded = () => undefined, now }: CustomerParts): Endings =>
+  createEndings({ ...storage, onAppended: onEnded, now });
 
 const rulesOf = ({ issuer, customers }: Config): CustomersOptions['rules'] => ({
   issuer,
@@ -60,14 +71,14 @@ interface CustomerServiceOptions extends CustomerParts {
 
 /** The requests of the JSON API. */
 export function createCustomerService(options: CustomerServiceOptions): readonly Route[] {
-  const { config, secrets, storage, ledger, sign, now } = options;
+  const { config, secrets, ledger, sign, now } = options;
   const { tiers, audience, tokenLifetimeSeconds, maxTokenLifetimeSeconds } = config.customers;
   return createCustomerRoutes({
     tiers,
     tokens: createCustomerTokens({
       ...{ issuer: config.issuer, audience, tiers },
       ...{ lifetimeSeconds: tokenLifetimeSeconds, maxLifetimeSeconds: maxTokenLifetimeSeconds },
-      ...{ customers: storage.customers, artifacts: storage.artifacts, now },
+      ...{ endings: endingsOf(options), now },
       sign: (payload) => sign()({ ...payload }),
     }),
     customersAs: openCustomers(options).as,
@@ -77,13 +88,11 @@ export function createCustomerService(options: CustomerServiceOptions): readonly
 }
 
 /** What the engine of one key ring asks. */
-export function customersOfEngine(
-  { config, storage, now }: CustomerParts,
-  jwks: readonly JWK[],
-): CustomersOfEngine {
+export function customersOfEngine(parts: CustomerParts, jwks: readonly JWK[]): CustomersOfEngine {
+  const { config, storage, now } = parts;
   const { issuer } = config;
   const { audience, tiers } = config.customers;
-  const { customers, artifacts } = storage;
+  const { customers } = storage;
   const claims = (customer: Customer | null) => customer && claimsOf(customer, tiers);
   return {
     claimsOfAccount: async (username) => claims(await customers.findByAccount(username)),
@@ -91,7 +100,10 @@ export function customersOfEngine(
       const named = customerOf(await storage.clients.find(clientId));
       return claims(await (named === null ? customers.findByClient(clientId) : customers.find(named)));
     },
-    findLiveToken: createFindLiveCustomerToken({ issuer, audience, customers, artifacts, jwks, now }),
+    findLiveToken: createFindLiveCustomerToken({
+      ...{ issuer, audience, customers, jwks, now },
+      endings: endingsOf(parts),
+    }),
   };
 }
 

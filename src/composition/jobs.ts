@@ -49,15 +49,16 @@ export async function startJobs({
     await service.deliverLogouts(signal);
     return LOGOUT_POLL_MS;
   };
-  const { streams, bell } = service.vpnFeed;
-  signal.addEventListener('abort', streams.end, { once: true }); // at once: a stop waits for whatever is open
+  const feeds = [service.feeds.nodes, service.feeds.gateways];
+  // At once: a stop waits for whatever is open.
+  for (const { streams } of feeds) signal.addEventListener('abort', streams.end, { once: true });
 
   await Promise.all([
     ledger.run(onFailure, signal),
     repeat(refreshKeys, onFailure, signal),
     repeat(sweep, onFailure, signal),
     repeat(deliverLogouts, onFailure, signal, service.logoutBell),
-    repeat(streams.look, onFailure, signal, bell),
+    ...feeds.map(({ streams, bell }) => repeat(streams.look, onFailure, signal, bell)),
   ]);
 }
 

@@ -44,13 +44,13 @@ export const openNodeEnrolment = ({ config, storage, ledger, events, now }: Enro
     now,
   });
 
-interface Running {
+export interface NodesRunning {
   readonly nodeEnrolment: NodeEnrolment;
   readonly limits: RateLimits;
 }
 
 /** The routes, to whatever answers when a request comes. */
-export const createNodeRoutes = (config: Config, running: () => Running): Router =>
+export const createNodeRoutes = (config: Config, running: () => NodesRunning): Router =>
   createEnrolmentRoutes({
     enrolment: () => running().nodeEnrolment,
     limits: () => running().limits,

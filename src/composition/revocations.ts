@@ -1,21 +1,25 @@
 /**
- * The revocation feed of VPN JWTs, put together: what writes it, wherever tokens are ended, and what nodes read. A part
- * of the composition roots of the server and of administration.
+ * The feeds of what ended early, put together: what writes that of VPN JWTs, wherever tokens are ended; what nodes read of
+ * it, and what gateways read of customers' tokens. A part of the composition roots of the server and of administration.
  */
+import type Router from 'koa-router';
 
 import type { Bell } from '../background.ts';
 import type { Config } from '../config.ts';
+import { createGatewayAdmission } from '../customers/admission.ts';
 import type { Sign } from '../keys/signer.ts';
 import { clientGrantId } from '../oidc/adapter.ts';
 import type { Engine } from '../oidc/provider.ts';
-import type { Account, Storage } from '../storage/port.ts';
+import { createRevocationPages } from '../revocations/pages.ts';
+import { createRevocationReading } from '../revocations/reading.ts';
+import type { Admit, RevocationReading } from '../revocations/reading.ts';
+import { createRevocationRoutes } from '../revocations/routes.ts';
+import { createRevocationStreams } from '../revocations/streams.ts';
+import type { RevocationStreams } from '../revocations/streams.ts';
+import type { Account, RevocationKind, Storage } from '../storage/port.ts';
+import { createNodeAdmission } from '../vpn/admission.ts';
 import { createVpnClaims } from '../vpn/claims.ts';
 import { endingAccounts, endingClients } from '../vpn/ending-stores.ts';
-import { createRevocationPages } from '../vpn/revocation-pages.ts';
-import { createRevocationReading } from '../vpn/revocation-reading.ts';
-import type { RevocationReading } from '../vpn/revocation-reading.ts';
-import { createRevocationStreams } from '../vpn/revocation-streams.ts';
-import type { RevocationStreams } from '../vpn/revocation-streams.ts';
 import { createRevocations } from '../vpn/revocations.ts';
 import type { Revocations } from '../vpn/revocations.ts';
 
@@ -75,33 +79,83 @@ function createRoleOf({ issuer, vpn }: EndingOptions['config']): (account: Accou
   };
 }
 
-interface FeedOptions {
-  readonly config: Config;
-  readonly storage: Pick<Storage, 'clients' | 'counters' | 'revocations'>;
-  readonly bell: Bell;
-  readonly now: () => number;
-  /** The engine and the signer of the present key ring. */
-  readonly current: () => { readonly engine: Engine; readonly signRevocations: Sign };
+/** One for each kind of reader. */
+export interface Feeds<T> {
+  readonly nodes: T;
+  readonly gateways: T;
 }
 
-export interface VpnFeed {
+export interface RevocationFeed {
   readonly reading: RevocationReading;
   readonly streams: Pick<RevocationStreams, 'look' | 'end'>;
   /** Rings when there is something to send. */
   readonly bell: Bell;
 }
 
-export function createVpnFeed({ config, storage, bell, now, current }: FeedOptions): VpnFeed {
-  const { issuer, vpn, rateLimits: isLimited } = config;
-  const pages = createRevocationPages({
-    ...{ store: storage.revocations, issuer, audience: vpn.audience, now },
-    sign: (claims) => current().signRevocations({ ...claims }),
-  });
-  const streams = createRevocationStreams({ pages, ring: bell.ring });
+interface FeedOptions {
+  readonly config: Config;
+  readonly storage: Pick<Storage, 'clients' | 'counters' | 'revocations'>;
+  readonly bells: Feeds<Bell>;
+  readonly now: () => number;
+  /** The engine and the signers of the present key ring. */
+  readonly current: () => { readonly engine: Engine; readonly signRevocations: Feeds<Sign> };
+}
+
+/** What the feeds differ in. */
+interface FeedKind {
+  readonly kinds: readonly RevocationKind[];
+  readonly audience: string;
+  readonly admit: Admit;
+  /** Requests of one client. */
+  readonly maxPerMinute: number;
+  readonly maxOfClient: number;
+}
+
+export function createFeeds(options: FeedOptions): Feeds<RevocationFeed> {
+  const { config, storage, current } = options;
   const findClientToken: Engine['findClientToken'] = (value) => current().engine.findClientToken(value);
+  const { audience } = config.customers;
+  const nodes: FeedKind = {
+    kinds: ['token', 'person', 'node'],
+    audience: config.vpn.audience,
+    admit: createNodeAdmission({ ...storage, findClientToken }),
+    // One that asks each second, and begins anew now and then.
+    maxPerMinute: 180,
+    // A node has one, and another one while it begins anew.
+    maxOfClient: 4,
+  };
+  const gateways: FeedKind = {
+    kinds: ['customer-token', 'customer'],
+    audience,
+    admit: createGatewayAdmission({ ...storage, audience, findClientToken }),
+    // All gateways of an API are one client: some ten that ask each second, or a hundred that listen.
+    maxPerMinute: 1_800,
+    maxOfClient: 200,
+  };
   return {
-    reading: createRevocationReading({ ...storage, pages, streams, isLimited, findClientToken, now }),
-    streams,
-    bell,
+    nodes: createFeed('nodes', nodes, options),
+    gateways: createFeed('gateways', gateways, options),
   };
 }
+
+function createFeed(
+  of: keyof Feeds<unknown>,
+  { kinds, audience, admit, maxPerMinute, maxOfClient }: FeedKind,
+  { config, storage, bells, now, current }: FeedOptions,
+): RevocationFeed {
+  const { revocations: store, counters } = storage;
+  const pages = createRevocationPages({
+    ...{ store, kinds, issuer: config.issuer, audience, now },
+    sign: (claims) => current().signRevocations[of]({ ...claims }),
+  });
+  const streams = createRevocationStreams({ pages, maxOfClient, ring: bells[of].ring });
+  const pace = { name: `revocations-${of}`, maxPerMinute: config.rateLimits ? maxPerMinute : null };
+  const reading = createRevocationReading({ pages, streams, admit, ...pace, counters, now });
+  return { reading, streams, bell: bells[of] };
+}
+
+/** Where they are read. */
+export const createFeedRoutes = (feeds: () => Feeds<RevocationFeed>): readonly Router[] => [
+  createRevocationRoutes('/vpn/revocations', () => feeds().nodes.reading),
+  createRevocationRoutes('/gateway/revocations', () => feeds().gateways.reading),
+];

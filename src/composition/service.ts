@@ -26,6 +26,7 @@ import {
   createAccessTokenSigner,
   createCustomerTokenSigner,
   createRevocationSigner,
+  createStatusListSigner,
 } from '../keys/signer.ts';
 import type { Sign } from '../keys/signer.ts';
 import type { Mailer } from '../mail/mailer.ts';
@@ -42,8 +43,10 @@ import { foldName, reservedNames } from '../names.ts';
 import { createPeople } from './people.ts';
 import type { ServePages } from './people.ts';
 import { createPrograms, endingKeys } from './programs.ts';
-import { createVpnEndings, createVpnFeed, endingTokens } from './revocations.ts';
-import type { VpnFeed } from './revocations.ts';
+import { createFeeds, createVpnEndings, endingTokens } from './revocations.ts';
+import type { Feeds, RevocationFeed } from './revocations.ts';
+import { createVpnStatus } from './status-lists.ts';
+import type { VpnStatus } from './status-lists.ts';
 import type { Storage } from '../storage/port.ts';
 import { tellAccess } from './told-engine.ts';
 import type { NodeEnrolment } from '../vpn/enrolment.ts';
@@ -57,7 +60,8 @@ interface Generation {
   readonly ring: KeyRing;
   readonly engine: Engine;
   readonly sign: Sign;
-  readonly signRevocations: Sign;
+  readonly signRevocations: Feeds<Sign>;
+  readonly signStatusList: Sign;
   /** Of customers. */
   readonly signCustomerToken: Sign;
   readonly customers: CustomersOfEngine;
@@ -76,8 +80,9 @@ export interface Service {
   readonly deliverLogouts: DeliverLogouts;
   readonly vpnExchange: Vpn['exchange'];
   readonly nodeEnrolment: NodeEnrolment;
-  /** What of VPN JWTs ended early, as nodes read it. */
-  readonly vpnFeed: VpnFeed;
+  readonly statusLists: VpnStatus['lists'];
+  /** What ended early, as nodes and gateways read it. */
+  readonly feeds: Feeds<RevocationFeed>;
   readonly pages: ServePages;
   readonly api: ServePages;
   /**
@@ -97,6 +102,7 @@ export interface ServiceOptions {
   readonly events: Events;
   readonly renderPage: RenderPage;
   readonly refusalMs?: number | undefined;
+  readonly statusListSize?: number | undefined;
   readonly now: () => number;
   readonly ring: KeyRing;
 }
@@ -104,16 +110,17 @@ export interface ServiceOptions {
 /** Builds the engine and the signer of the present key ring. */
 export function createService(given: ServiceOptions): Service {
   const { config, events, now, ring } = given;
-  const feedBell = createBell();
-  const endings = createVpnEndings({ ...given, onAppended: feedBell.ring });
+  const bells = { nodes: createBell(), gateways: createBell() };
+  const endings = createVpnEndings({ ...given, onAppended: bells.nodes.ring });
   const { storage } = endings;
-  const options = { ...given, storage };
+  const options = { ...given, storage, onEnded: bells.gateways.ring };
   const outgoing = createOutgoing({ isDevelopment: !config.isProduction });
   const logoutBell = createBell();
   const notices = createLogoutNotices({ ...storage, onQueued: logoutBell.ring, now });
   const programs = createPrograms({ ...options, engine: () => current.engine });
   const { findApiKey } = programs;
-  const vpn = createVpn({ ...options, endToken: endings.endToken, current: () => current });
+  const status = createVpnStatus({ ...options, current: () => current });
+  const vpn = createVpn({ ...options, endToken: endings.endToken, status, current: () => current });
   const exchangeToken = vpn.exchange.byClient;
   const makeEngine = (parts: EngineOptions): Engine =>
     endingKeys(endingTokens(createEngine(parts), endings), storage.apiKeys);
@@ -137,7 +144,8 @@ export function createService(given: ServiceOptions): Service {
     deliverLogouts: createLogoutDelivery({ ...storage, issue, outgoing, events, now }),
     vpnExchange: vpn.exchange,
     nodeEnrolment: openNodeEnrolment(options),
-    vpnFeed: createVpnFeed({ ...options, bell: feedBell, current: () => current }),
+    statusLists: status.lists,
+    feeds: createFeeds({ ...options, bells, current: () => current }),
     pages: people.pages,
     api: createJsonApi({
       ...shared,
@@ -169,7 +177,11 @@ function toGeneration(
   return {
     ring,
     sign: createAccessTokenSigner(ring.jwks, 'RS256'),
-    signRevocations: createRevocationSigner(ring.jwks),
+    signRevocations: {
+      nodes: createRevocationSigner(ring.jwks, 'vpn'),
+      gateways: createRevocationSigner(ring.jwks, 'customer'),
+    },
+    signStatusList: createStatusListSigner(ring.jwks),
     signCustomerToken: createCustomerTokenSigner(ring.jwks),
     customers,
     engine: makeEngine({ ...engineOptions(options, ring), customers }),

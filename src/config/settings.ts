@@ -505,6 +505,15 @@ export const SETTINGS = {
     about: 'Seconds that the key of a node goes on after the node registered its next one.',
     expected: seconds(0, 30 * DAY_SECONDS),
   }),
+  vpnStatusList: setting({
+    path: 'vpn.status_list',
+    env: 'VPN_STATUS_LIST',
+    schema: onOff,
+    fromText: asSwitch,
+    default: 'off',
+    about: 'Status lists (Token Status List) for VPN JWTs, beside the feed of revocations: on or off.',
+    expected: 'on or off',
+  }),
   vpnRoles: setting({
     path: 'vpn.roles',
     env: null,
@@ -552,6 +561,16 @@ export const SETTINGS = {
     default: 4_096,
     about: 'Bytes of a customer’s whole token at most; a customer whose token would have more is not saved.',
     expected: 'a whole number of bytes from 1024 to 16384',
+  }),
+  customersRevokeOnChange: setting({
+    path: 'customers.revoke_on_change',
+    env: 'CUSTOMERS_REVOKE_ON_CHANGE',
+    schema: onOff,
+    fromText: asSwitch,
+    default: 'off',
+    about:
+      'Whether a change of what a customer may do ends the tokens from before it, at gateways that follow the feed.',
+    expected: 'on or off',
   }),
   customersMetadataSchema: setting({
     path: 'customers.metadata_schema',

@@ -166,6 +166,7 @@ function toConfig(
       tokenLifetimeSeconds: values.vpnTokenLifetimeSeconds,
       exchangesPerMinute: values.vpnRateLimit,
       keyOverlapSeconds: values.vpnKeyOverlapSeconds,
+      hasStatusLists: values.vpnStatusList,
       roles: values.vpnRoles,
     },
   };
@@ -179,6 +180,7 @@ const toCustomers = (
   tokenLifetimeSeconds: values.customersTokenLifetimeSeconds,
   maxTokenLifetimeSeconds: values.customersMaxTokenLifetimeSeconds,
   maxTokenBytes: values.customersMaxTokenBytes,
+  revokesOnChange: values.customersRevokeOnChange,
   metadataSchema,
   tiers: values.customersTiers,
 });

@@ -1,21 +1,18 @@
 /**
  * Customers: API consumers, whose tokens carry what a gateway needs to know of them. What is said of one is checked and
- * measured when it is saved; each change is recorded before it is made.
+ * measured when it is saved; each change is recorded before it is made, and what it ends is told before that, too.
  */
-import { randomBytes } from 'node:crypto';
-
 import type { Recorder } from '../audit/entry.ts';
 import { AppError } from '../errors.ts';
 import type { Customer, CustomerFilter, CustomerStore, Page, PageRequest } from '../storage/port.ts';
-import { differences, toInput, toStored, toWire } from './fields.ts';
+import { renew } from './endings.ts';
+import type { Endings } from './endings.ts';
+import { differences, saysOther, toInput, toStored, toWire } from './fields.ts';
 import type { StoredFields } from './fields.ts';
 import { ALONE, assertGood } from './rules.ts';
 import type { CustomerRules, Ties, Together } from './rules.ts';
 import type { CustomerChanges, CustomerInput } from './schema.ts';
-
-// Each lost race means that another change was made, so a handful suffices for all that is not an attack.
-const MAX_ATTEMPTS = 10;
-const SERIES_BYTES = 9;
+import { newSeries } from './series.ts';
 
 export interface CustomersOptions {
   readonly customers: CustomerStore;
@@ -23,6 +20,9 @@ export interface CustomersOptions {
   readonly ties: Ties;
   /** Usernames as accounts have them. */
   readonly foldName: (name: string) => string;
+  readonly endings: Pick<Endings, 'endAll'>;
+  /** Whether a change of what a customer may do ends the tokens from before it. */
+  readonly revokesOnChange: boolean;
   readonly now: () => number;
 }
 
@@ -58,7 +58,7 @@ export function createCustomers(options: CustomersOptions) {
 }
 
 function administer(options: CustomersOptions, record: Recorder): CustomerAdministration {
-  const { customers, rules, ties, foldName } = options;
+  const { customers, rules, ties, foldName, endings } = options;
   const get = async (username: string): Promise<Customer> => {
     const customer = await customers.find(username);
     if (customer !== null) return customer;
@@ -89,6 +89,7 @@ function administer(options: CustomersOptions, record: Recorder): CustomerAdmini
       const customer = await get(username);
       const details = { before: toWire(customer), after: null };
       await record({ action: 'customer.delete', target: targetOf(customer), details }, async () => {
+        await endings.endAll(customer);
         if (!(await customers.delete(username))) throw new AppError('not_found', 'It was deleted meanwhile.');
       });
       return customer;
@@ -130,15 +131,13 @@ const taken = (username: string): AppError => {
 
 export const targetOf = ({ username }: Pick<Customer, 'username'>): string => `customer:${username}`;
 
-const newSeries = (): string => randomBytes(SERIES_BYTES).toString('base64url');
-
 async function insertRecorded(
   fields: StoredFields,
   { customers, now }: CustomersOptions,
   record: Recorder,
 ): Promise<Customer> {
   const at = now();
-  const customer = { ...fields, series: newSeries(), createdAt: at, updatedAt: at, version: 1 };
+  const customer = { ...fields, series: newSeries(at), createdAt: at, updatedAt: at, version: 1 };
   const details = { before: null, after: toWire(customer) };
   await record({ action: 'customer.create', target: targetOf(customer), details }, () =>
     customers.create(customer),
@@ -149,35 +148,28 @@ async function insertRecorded(
 async function replaceRecorded(
   current: Customer,
   fields: StoredFields,
-  { customers, now }: CustomersOptions,
+  { customers, rules, endings, revokesOnChange, now }: CustomersOptions,
   record: Recorder,
 ): Promise<Customer> {
   const { changes, before, after } = differences(current, fields);
   if (changes.length === 0) return current;
-  const next = { ...current, ...fields, updatedAt: now(), version: current.version + 1 };
-  await record(
-    { action: 'customer.update', target: targetOf(next), details: { before, after } },
-    async () => {
-      if (!(await customers.replace(next))) {
-        throw new AppError('conflict', 'The customer changed meanwhile: read it, and try again.');
-      }
-    },
-  );
-  return next;
+  const ends = revokesOnChange && saysOther(current, fields, rules.tiers);
+  const change = { action: 'customer.update', target: targetOf(current), details: { before, after } };
+  return record(change, async () => {
+    const series = ends ? await endings.endAll(current) : current.series;
+    const next = { ...current, ...fields, series, updatedAt: now(), version: current.version + 1 };
+    if (await customers.replace(next)) return next;
+    throw new AppError('conflict', 'The customer changed meanwhile: read it, and try again.');
+  });
 }
 
 async function revokeAll(
   get: () => Promise<Customer>,
-  { customers, now }: CustomersOptions,
+  { customers, endings, now }: CustomersOptions,
   record: Recorder,
 ): Promise<void> {
   const target = targetOf(await get());
-  await record({ action: 'customer.revoke_tokens', target, details: {} }, async () => {
-    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
-      const current = await get();
-      const next = { ...current, series: newSeries(), updatedAt: now(), version: current.version + 1 };
-      if (await customers.replace(next)) return;
-    }
-    throw new AppError('conflict', 'The customer kept changing: try again.');
-  });
+  await record({ action: 'customer.revoke_tokens', target, details: {} }, () =>
+    renew(get, customers, endings.endAll, now),
+  );
 }

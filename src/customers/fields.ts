@@ -1,6 +1,9 @@
 /** What is said of a customer, in the words of the store, of tokens, and of those who write it: pure. */
 import { isDeepStrictEqual } from 'node:util';
 
+import { toCustomerClaims } from '../sdk/customers/claims.ts';
+import type { CustomerClaims, Tiers } from '../sdk/customers/claims.ts';
+import { isCustomerError } from '../sdk/customers/errors.ts';
 import type { CustomerFields as TokenFields } from '../sdk/customers/customer.ts';
 import type { Customer } from '../storage/port.ts';
 import type { CustomerChanges, CustomerInput } from './schema.ts';
@@ -47,6 +50,23 @@ export const toTokenFields = (fields: StoredFields): TokenFields => ({
   subscriptionTier: fields.subscriptionTier ?? undefined,
   additionalMetadata: fields.metadata,
 });
+
+/** What tokens say of the customer; null where its type is none any more. */
+export function claimsOf(fields: StoredFields, tiers: Tiers): CustomerClaims | null {
+  try {
+    return toCustomerClaims(toTokenFields(fields), tiers);
+  } catch (error) {
+    if (isCustomerError(error)) return null;
+    throw error;
+  }
+}
+
+/** Whether tokens would say something else of what the customer may do: all but how to reach it. */
+export function saysOther(before: StoredFields, after: StoredFields, tiers: Tiers): boolean {
+  const reached = { email: null, company: null };
+  const [one, other] = [before, after].map((fields) => claimsOf({ ...fields, ...reached }, tiers));
+  return !isDeepStrictEqual(one, other);
+}
 
 /** The fields in which two differ, in the words of apply files, before and after. */
 export function differences(before: StoredFields, after: StoredFields) {

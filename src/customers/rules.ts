@@ -65,9 +65,9 @@ function tierFaults(fields: StoredFields, rules: CustomerRules): readonly InputF
   return [{ path: 'additional_metadata', message }];
 }
 
-// As long as real ones: a thumbprint (RFC 7638), a series and a UUID, and times of today.
+// As long as real ones: a thumbprint (RFC 7638), a series, an expiry and a UUID, and times of today.
 const KID = 'k'.repeat(43);
-const JTI = 'j'.repeat(49);
+const JTI = 'j'.repeat(65);
 const TIME = 1_999_999_999;
 
 /** The size of the token that the customer would get. */

@@ -1,25 +1,20 @@
 /**
  * The tokens that this server issues to customers. They are for the gateway of an API, which checks them by our JWKS; no
- * door of this server takes one. What is revoked is told to whoever asks (RFC 7662): the `jti` begins with the series of
- * its customer, so that a new series ends all that were issued before, whatever the clocks say.
+ * door of this server takes one. What is revoked is told to whoever asks (RFC 7662), and to gateways that follow the feed:
+ * the `jti` begins with the series of its customer, so that a new series ends all that were issued before.
  */
-import { hash, randomUUID } from 'node:crypto';
-
 import { createLocalJWKSet, errors, jwtVerify } from 'jose';
 import type { JWK } from 'jose';
 
 import type { Recorder } from '../audit/entry.ts';
 import { AppError } from '../errors.ts';
-import { toCustomerClaims } from '../sdk/customers/claims.ts';
-import type { CustomerClaims, CustomerTokenPayload, Tiers } from '../sdk/customers/claims.ts';
-import { isCustomerError } from '../sdk/customers/errors.ts';
-import type { ArtifactStore, Customer, CustomerStore } from '../storage/port.ts';
+import type { CustomerTokenPayload, Tiers } from '../sdk/customers/claims.ts';
+import type { Customer, CustomerStore } from '../storage/port.ts';
 import { targetOf } from './customers.ts';
-import { toTokenFields } from './fields.ts';
+import type { Endings } from './endings.ts';
+import { claimsOf } from './fields.ts';
+import { isOfSeries, newTokenId } from './series.ts';
 
-const MODEL = 'RevokedCustomerToken';
-/** The longest that the settings let any token live: a mark outlives what it ends. */
-const MARK_SECONDS = 366 * 86_400;
 const MAX_TOKEN_CHARACTERS = 24 * 1_024;
 const REQUIRED = ['iss', 'aud', 'sub', 'iat', 'exp', 'jti', 'username', 'customer_type', 'customer'];
 
@@ -30,8 +25,7 @@ export interface CustomerTokenOptions {
   /** Seconds. */
   readonly lifetimeSeconds: number;
   readonly maxLifetimeSeconds: number;
-  readonly customers: CustomerStore;
-  readonly artifacts: Pick<ArtifactStore, 'find' | 'upsert'>;
+  readonly endings: Pick<Endings, 'settled' | 'endToken'>;
   /** Signs by ES256 with the key of the present ring. */
   readonly sign: (payload: CustomerTokenPayload) => Promise<string>;
   readonly now: () => number;
@@ -51,15 +45,15 @@ export interface CustomerTokens {
 
 /** Makes what issues and revokes. */
 export function createCustomerTokens(options: CustomerTokenOptions): CustomerTokens {
-  const { artifacts, now } = options;
+  const { endings } = options;
   return {
-    issue: (customer, expiresIn = options.lifetimeSeconds, record) =>
-      issue(customer, expiresIn, record, options),
+    issue: async (customer, expiresIn = options.lifetimeSeconds, record) =>
+      issue(await endings.settled(customer), expiresIn, record, options),
     revoke: async (customer, jti, record) => {
-      if (!isOfSeries(jti, customer)) throw new AppError('not_found', 'The customer has no such token.');
+      if (!isOfSeries(jti, customer.series))
+        throw new AppError('not_found', 'The customer has no such token.');
       const change = { action: 'customer.revoke_token', target: targetOf(customer), details: { jti } };
-      const mark = { model: MODEL, id: markOf(jti), payload: {}, expiresAt: now() + MARK_SECONDS };
-      await record(change, () => artifacts.upsert(mark));
+      await record(change, () => endings.endToken(jti));
     },
   };
 }
@@ -84,34 +78,21 @@ async function issue(
     });
   }
   const iat = now();
-  const times = { iat, exp: iat + expiresIn, jti: `${customer.series}.${randomUUID()}` };
+  const exp = iat + expiresIn;
+  const times = { iat, exp, jti: newTokenId(customer.series, exp) };
   const payload = { iss: issuer, aud: audience, sub: customer.username, ...times, ...claims };
   const details = { jti: times.jti, expires_in: expiresIn };
   const change = { action: 'customer.issue_token', target: targetOf(customer), details };
   return { payload, token: await record(change, () => sign(payload)) };
 }
 
-/** What tokens say of the customer; null where its type is none any more. */
-export function claimsOf(customer: Customer, tiers: Tiers): CustomerClaims | null {
-  try {
-    return toCustomerClaims(toTokenFields(customer), tiers);
-  } catch (error) {
-    if (isCustomerError(error)) return null;
-    throw error;
-  }
-}
-
 /** Of an EC key (RFC 7518 6.2.1): what verifies has no use for the rest. */
 const toPublic = ({ kid, x, y }: JWK) =>
   ({ kty: 'EC', crv: 'P-256', alg: 'ES256', use: 'sig', kid, x, y }) as JWK & { readonly kty: string };
 
-const isOfSeries = (jti: string, { series }: Customer): boolean => jti.startsWith(`${series}.`);
-const markOf = (jti: string): string => hash('sha256', `${MODEL}:${jti}`, 'base64url');
-
-export interface LiveTokenOptions extends Pick<
-  CustomerTokenOptions,
-  'issuer' | 'audience' | 'customers' | 'artifacts' | 'now'
-> {
+export interface LiveTokenOptions extends Pick<CustomerTokenOptions, 'issuer' | 'audience' | 'now'> {
+  readonly customers: Pick<CustomerStore, 'find'>;
+  readonly endings: Pick<Endings, 'hasEnded'>;
   /** The keys of the present ring. */
   readonly jwks: readonly JWK[];
 }
@@ -121,7 +102,7 @@ export type FindLiveCustomerToken = (token: string) => Promise<CustomerTokenPayl
 /** Finds what a customer's token of ours says that is good now, and whose customer is still there. */
 export function createFindLiveCustomerToken(options: LiveTokenOptions): FindLiveCustomerToken {
   const keys = createLocalJWKSet({ keys: options.jwks.filter(({ alg }) => alg === 'ES256').map(toPublic) });
-  const { issuer, audience, customers, artifacts, now } = options;
+  const { issuer, audience, customers, endings, now } = options;
   const verify = async (token: string): Promise<CustomerTokenPayload | null> => {
     if (token.length > MAX_TOKEN_CHARACTERS) return null;
     try {
@@ -139,7 +120,7 @@ export function createFindLiveCustomerToken(options: LiveTokenOptions): FindLive
   return async (token) => {
     const payload = await verify(token);
     const customer = payload && (await customers.find(payload.sub));
-    if (payload === null || customer === null || !isOfSeries(payload.jti, customer)) return null;
-    return (await artifacts.find(MODEL, markOf(payload.jti), now())) === null ? payload : null;
+    if (payload === null || customer === null || !isOfSeries(payload.jti, customer.series)) return null;
+    return (await endings.hasEnded(payload)) ? null : payload;
   };
 }

@@ -12,8 +12,12 @@ export const createAccessTokenSigner = (jwks: readonly JWK[], alg: string): Sign
 export const createCustomerTokenSigner = (jwks: readonly JWK[]): Sign => createSigner(jwks, 'ES256', 'JWT');
 
 /** Makes the signer of what is revoked; of a type of its own, so that no token is ever taken for it, nor it for one. */
-export const createRevocationSigner = (jwks: readonly JWK[]): Sign =>
-  createSigner(jwks, 'RS256', 'vpn-revocations+jwt');
+export const createRevocationSigner = (jwks: readonly JWK[], of: 'vpn' | 'customer'): Sign =>
+  createSigner(jwks, 'RS256', `${of}-revocations+jwt`);
+
+/** Makes the signer of status lists (Token Status List 5.1). */
+export const createStatusListSigner = (jwks: readonly JWK[]): Sign =>
+  createSigner(jwks, 'RS256', 'statuslist+jwt');
 
 function createSigner(jwks: readonly JWK[], alg: string, typ: string): Sign {
   const jwk = jwks.find((key) => key.alg === alg);

@@ -151,6 +151,7 @@ function createHandler(
   const untranslated = run as unknown as EngineMiddleware;
   const engine: EngineMiddleware = (ctx, next) => translatedBack(untranslated(ctx, next));
   const documents = createDocumentCache();
+  const discovery = restrictDiscovery(vpn.statusLists);
   const structuredTokens = createStructuredTokens(
     findLiveJwt,
     artifacts,
@@ -174,7 +175,7 @@ function createHandler(
         return engine(ctx, next);
       default:
         return ctx.path.startsWith('/.well-known/')
-          ? documents(ctx, () => restrictDiscovery(ctx, () => engine(ctx, next)))
+          ? documents(ctx, () => discovery(ctx, () => engine(ctx, next)))
           : browser(ctx, next);
     }
   };

@@ -20,13 +20,12 @@ type JwtCustomizer = NonNullable<NonNullable<NonNullable<Configuration['formats'
 export interface VpnTokens {
   /** Built in: it stands in no store. */
   readonly resourceServer: ResourceServer;
-  /** All claims of the JWT of a person at a node. */
-  readonly claimsOf: (clientId: string, account: Account, at?: number) => PersonClaims;
-  /** Reads the person, and gives the time at which the JWT of what was read is issued at that node. */
-  readonly settle: (
-    clientId: string,
-    read: () => Promise<Account>,
-  ) => Promise<{ readonly at: number; readonly found: Account }>;
+  /** What the JWT of a person at a node says. */
+  readonly claimsOf: (clientId: string, account: Account) => PersonClaims;
+  /** Reads the person, and gives all claims of the JWT that is issued to that node now. */
+  readonly issue: (clientId: string, read: () => Promise<Account>) => Promise<PersonClaims>;
+  /** Where the status lists are listed; null where there are none. */
+  readonly statusLists: string | null;
   readonly onIssued: (event: {
     requestId: string;
     clientId: string;
@@ -72,10 +71,7 @@ export function assertVpnRequest(
 
 /** The engine's hook just before it signs a JWT: puts the VPN slice's claims in the place of its own. */
 export const createJwtCustomizer =
-  (
-    { resourceServer, claimsOf, settle, onIssued }: VpnTokens,
-    findAccount: FindActiveAccount,
-  ): JwtCustomizer =>
+  ({ resourceServer, issue, onIssued }: VpnTokens, findAccount: FindActiveAccount): JwtCustomizer =>
   async (ctx, token, parts) => {
     if (token.resourceServer?.identifier() !== resourceServer.identifier) return;
     // No token of another kind is for this resource: see assertVpnRequest().
@@ -89,8 +85,7 @@ export const createJwtCustomizer =
       }
       return account;
     };
-    const { at, found: account } = await translated(settle(clientId, read));
-    const claims = claimsOf(clientId, account, at);
+    const claims = await translated(issue(clientId, read));
     parts.payload = { ...claims };
     const requestId = String(ctx.state['requestId']);
     onIssued({ requestId, clientId, accountId, grantType: gty, jti: claims.jti });

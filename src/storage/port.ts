@@ -389,7 +389,7 @@ export interface Customer {
   readonly account: string | null;
   /** The client that it is tied to. */
   readonly clientId: string | null;
-  /** Names its tokens that are good: another value ends all that were issued before. */
+  /** Names its tokens that are good: another value ends all that were issued before. See `customers/series.ts`. */
   readonly series: string;
   readonly createdAt: number;
   readonly updatedAt: number;
@@ -419,14 +419,17 @@ export interface CustomerFilter {
   readonly startsWith?: string | undefined;
 }
 
-/** What of VPN JWTs ended before its time: one of them, all of a person, or all that a node asked for. */
-export type RevocationKind = 'token' | 'person' | 'node';
+/**
+ * What ended before its time. Of VPN JWTs: one of them, all of a person, or all that a node asked for; of customers' tokens:
+ * one of them, or all of a customer.
+ */
+export type RevocationKind = 'token' | 'person' | 'node' | 'customer-token' | 'customer';
 
 export interface Revocation {
   readonly kind: RevocationKind;
   /** The `jti`, the username, or the client id. */
   readonly subject: string;
-  /** What was issued before this instant ended; of one token, that of its expiry. */
+  /** What was issued before this instant ended; of one token, that of its expiry. For a customer: before that series. */
   readonly issuedBefore: number;
   /** From then on all that it names has expired by itself. */
   readonly expiresAt: number;
@@ -449,6 +452,45 @@ export interface RevocationStore {
   list(after: number, limit: number, now: number): Promise<readonly StoredRevocation[]>;
   /** The one that names most: of the latest `issuedBefore`. */
   find(kind: RevocationKind, subject: string, now: number): Promise<Revocation | null>;
+}
+
+/** Where the status of a token stands (Token Status List), and what a revocation may name it by. */
+export interface TokenStatus {
+  readonly list: string;
+  readonly index: number;
+  readonly jti: string;
+  /** The `sub`. */
+  readonly subject: string;
+  readonly clientId: string;
+  readonly issuedAt: number;
+  /** From then on nobody asks for it any more. */
+  readonly expiresAt: number;
+}
+
+/** Places of one list. */
+export interface NamedStatuses {
+  readonly list: string;
+  readonly indexes: readonly number[];
+  /** When the last one of them expires. */
+  readonly expiresAt: number;
+}
+
+export interface TokenStatusStore {
+  /** Notes it; false where that place of the list is taken. True for exactly one caller. */
+  insert(status: TokenStatus): Promise<boolean>;
+  /**
+   * The places of the live ones that a revocation names: by their `jti`, or by `subject` or `clientId` and an `issuedAt`
+   * that is less than `issuedBefore`. In no order; what two revocations name may come twice. It misses none that was
+   * there before the revocation was. Where they name too many for the time that there is, it rejects as unavailable.
+   */
+  findNamed(
+    revocations: readonly Pick<Revocation, 'kind' | 'subject' | 'issuedBefore'>[],
+    now: number,
+  ): Promise<readonly NamedStatuses[]>;
+  /** When the last one of a list expires; null where none is left. */
+  findEnd(list: string, now: number): Promise<number | null>;
+  /** The lists that have a live one, in their order. */
+  lists(now: number): Promise<readonly string[]>;
 }
 
 /** An entry of the audit log: who did what to whom. It holds the digest of the one before it: none can be taken out. */
@@ -528,6 +570,7 @@ export interface Storage {
   readonly apiKeys: ApiKeyStore;
   readonly customers: CustomerStore;
   readonly revocations: RevocationStore;
+  readonly tokenStatuses: TokenStatusStore;
   readonly audit: AuditStore;
   readonly statistics: StatisticsStore;
   /** Resolves when the store answers; rejects with AppError('store_unavailable') otherwise. */
@@ -548,7 +591,7 @@ export interface Storage {
 export const STORE_NAMES = [
   ...['signingKeys', 'sealedSecrets', 'names', 'accounts', 'clients', 'resourceServers'],
   ...['customers', 'apiKeys', 'oneTimeTokens', 'outbox', 'artifacts', 'counters', 'revocations'],
-  ...['statistics', 'audit'],
+  ...['tokenStatuses', 'statistics', 'audit'],
 ] as const satisfies readonly StoreName[];
 
 export type StoreName = {
@@ -571,6 +614,7 @@ export interface StoreRecords {
   readonly artifacts: Artifact & Pick<StoredArtifact, 'consumedAt'>;
   readonly counters: { readonly key: string; readonly count: number; readonly resetsAt: number };
   readonly revocations: StoredRevocation;
+  readonly tokenStatuses: TokenStatus;
   readonly statistics: HourCount & { readonly expiresAt: number };
   readonly audit: AuditRecord;
 }

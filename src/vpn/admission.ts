@@ -1,6 +1,6 @@
 /**
- * Which node is let in to the exchange: one whose access token lives and has the scope, that is registered as a VPN
- * node, and that did not ask too often. Each refusal says what to do.
+ * Which node is let in to the exchange, and to the feed of what was revoked: one whose access token lives and has the
+ * scope, that is registered as a VPN node, and that did not ask too often. Each refusal says what to do.
  */
 import { AppError } from '../errors.ts';
 import type { ClientStore, CounterStore } from '../storage/port.ts';
@@ -55,6 +55,16 @@ export function assertScope(scopes: readonly string[]): void {
   if (scopes.includes(VPN_SCOPE)) return;
   throw new AppError('insufficient_scope', `Ask for the access token with scope=${VPN_SCOPE}.`);
 }
+
+/** Lets a node read what was revoked; gives its id. Throws what the three above throw. */
+export const createNodeAdmission =
+  (options: Pick<AdmissionOptions, 'clients' | 'findClientToken'>) =>
+  async (bearer: string): Promise<string> => {
+    const { clientId, scopes } = await getNodeToken(bearer, options);
+    await assertNode(clientId, options);
+    assertScope(scopes);
+    return clientId;
+  };
 
 /** Counts the exchange; throws `too_many_requests`. */
 export async function assertRate(

@@ -26,6 +26,13 @@ export interface VpnClaims {
   readonly level: number;
   /** Who acts for the person (RFC 8693 4.1). */
   readonly act?: { readonly sub: string };
+  /** Where its status stands, where the server has status lists. */
+  readonly status?: StatusClaim;
+}
+
+/** Token Status List (draft-ietf-oauth-status-list) 6.2. */
+export interface StatusClaim {
+  readonly status_list: { readonly idx: number; readonly uri: string };
 }
 
 export type VpnAccount = Pick<Account, 'username' | 'email' | 'roles'>;

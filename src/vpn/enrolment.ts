@@ -2,15 +2,12 @@
  * Enrolment of a node without a secret that both sides know: by a code of one use it registers a key of its own, and by
  * that key the next one. Here is what is checked of whoever asks; `clients/` decides what becomes of the node.
  */
-import { AppError, isAppError } from '../errors.ts';
+import { AppError } from '../errors.ts';
 import type { Client, ClientKey } from '../storage/port.ts';
 import { readRotationRequest, verifyKeyProof, verifyRotationRequest } from './key-proof.ts';
 import type { ProofOptions, ProvenKey } from './key-proof.ts';
-
-interface Asking {
-  readonly ip: string;
-  readonly requestId: string;
-}
+import { tellingRefusals } from './refusals.ts';
+import type { Asking, Refusal } from './refusals.ts';
 
 export interface EnrolmentRequest extends Asking {
   readonly code: string;
@@ -45,12 +42,7 @@ export interface NodeEnrolmentOptions extends ProofOptions {
   readonly events: {
     nodeEnrolled(event: NodeKeyEvent): void;
     nodeKeyAdded(event: NodeKeyEvent): void;
-    nodeKeyRefused(event: {
-      requestId: string;
-      ip: string;
-      clientId: string | undefined;
-      reason: string;
-    }): void;
+    nodeKeyRefused(refusal: Refusal): void;
   };
 }
 
@@ -77,9 +69,10 @@ export interface NodeEnrolment {
 
 export function createNodeEnrolment(options: NodeEnrolmentOptions): NodeEnrolment {
   const { events } = options;
+  const told = tellingRefusals((refusal) => events.nodeKeyRefused(refusal));
   return {
     enrol: ({ code, proof, ...asking }) =>
-      told(asking, undefined, options, async () => {
+      told(asking, undefined, async () => {
         // The proof first: whether it is good tells nothing of the code.
         const key = await verifyKeyProof(proof, code, options);
         const client = await options.keysFor(codeOwner(code), asking).enrol(code, key);
@@ -89,7 +82,7 @@ export function createNodeEnrolment(options: NodeEnrolmentOptions): NodeEnrolmen
       }),
     rotate: async ({ bearer, proof, ...asking }) => {
       const said = readRotationRequest(bearer);
-      return told(asking, said?.clientId, options, async () => {
+      return told(asking, said?.clientId, async () => {
         if (said === null) throw badRequest();
         const { clientId } = said;
         const client = await rotate({ ...said, bearer, proof }, options.keysFor(clientId, asking), options);
@@ -148,20 +141,3 @@ const toAnswer = ({ clientId, keys = [] }: Client, { kid }: ProvenKey, now: numb
     .filter(({ expiresAt }) => expiresAt === null || expiresAt > now)
     .map(({ kid: of, expiresAt }) => ({ kid: of, expires_at: expiresAt })),
 });
-
-/** Does the work, and tells of a refusal. */
-async function told<T>(
-  { requestId, ip }: Asking,
-  clientId: string | undefined,
-  { events }: NodeEnrolmentOptions,
-  work: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (isAppError(error) && error.status < 500) {
-      events.nodeKeyRefused({ requestId, ip, clientId, reason: error.code });
-    }
-    throw error;
-  }
-}

@@ -3,13 +3,16 @@
  * POST /vpn/auth by the node's own access token and RFC 8693 by its credentials; what is checked of the node and of the
  * person, counted, issued and told is the same for both.
  */
-import { AppError, isAppError } from '../errors.ts';
+import { AppError } from '../errors.ts';
 import type { Account } from '../storage/port.ts';
 import { assertNode, assertRate, assertScope, getNodeToken } from './admission.ts';
 import type { AdmissionOptions } from './admission.ts';
 import { VPN_SCOPE } from './claims.ts';
 import type { VpnClaims, VpnClaimsMaker } from './claims.ts';
+import { tellingRefusals } from './refusals.ts';
+import type { Asking, Refusal } from './refusals.ts';
 import type { Settle } from './settling.ts';
+import type { Place } from './status-places.ts';
 
 /** RFC 8693 3: what was issued is an access token in the form of a JWT. */
 const ISSUED_TOKEN_TYPE = 'urn:ietf:params:oauth:token-type:access_token';
@@ -53,22 +56,13 @@ export interface VpnExchangeOptions extends AdmissionOptions {
   /** Whom a live token of that kind stands for, which was issued to that node; null for any other value. */
   readonly findSubject: (kind: SubjectKind, value: string, clientId: string) => Promise<Account | null>;
   readonly settle: Settle;
+  readonly place: Place;
   /** Signs an RFC 9068 JWT by RS256. */
   readonly sign: (claims: VpnClaims) => Promise<string>;
   readonly events: {
     vpnTokenIssued(event: VpnTokenIssued): void;
-    vpnTokenRefused(event: {
-      requestId: string;
-      ip: string;
-      clientId: string | undefined;
-      reason: string;
-    }): void;
+    vpnTokenRefused(refusal: Refusal): void;
   };
-}
-
-interface Asking {
-  readonly requestId: string;
-  readonly ip: string;
 }
 
 export interface BearerExchange extends Asking {
@@ -94,38 +88,22 @@ export interface VpnExchange {
 
 /** Makes the exchange. */
 export function createVpnExchange(options: VpnExchangeOptions): VpnExchange {
+  const told = tellingRefusals((refusal) => options.events.vpnTokenRefused(refusal));
   return {
     byBearer: async ({ bearer, subject, ...asking }) => {
-      const node = await told(asking, undefined, options, () => getNodeToken(bearer, options));
-      return told(asking, node.clientId, options, async () => {
+      const node = await told(asking, undefined, () => getNodeToken(bearer, options));
+      return told(asking, node.clientId, async () => {
         await assertNode(node.clientId, options);
         assertScope(node.scopes);
         return issue({ ...asking, clientId: node.clientId, subject, grantType: null }, options);
       });
     },
     byClient: ({ clientId, subject, grantType, ...asking }) =>
-      told(asking, clientId, options, async () => {
+      told(asking, clientId, async () => {
         await assertNode(clientId, options);
         return issue({ ...asking, clientId, subject, grantType }, options);
       }),
   };
-}
-
-/** Does the work, and tells of a refusal. */
-async function told<T>(
-  { requestId, ip }: Asking,
-  clientId: string | undefined,
-  { events }: VpnExchangeOptions,
-  work: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (isAppError(error) && error.status < 500) {
-      events.vpnTokenRefused({ requestId, ip, clientId, reason: error.code });
-    }
-    throw error;
-  }
 }
 
 interface Issuing extends Asking {
@@ -139,16 +117,17 @@ async function issue(
   options: VpnExchangeOptions,
 ): Promise<VpnTokenAnswer> {
   await assertRate(clientId, options);
-  const { claims: make, sign, events, lifetimeSeconds, settle } = options;
-  const read = async (): Promise<Account | null> => {
+  const { claims: make, sign, events, lifetimeSeconds, settle, place } = options;
+  const read = async (at: number) => {
     await assertNode(clientId, options); // it was a moment ago; now it is as of the time of issue
-    return subject === null ? null : getSubject(subject, clientId, options);
+    const account = subject === null ? null : await getSubject(subject, clientId, options);
+    const claims = account === null ? make.ofNode(clientId, at) : make.ofPerson(clientId, account, at);
+    return { account, claims: await place(claims) };
   };
-  const { at, found: account } = await settle(read, (person) => [
+  const { account, claims } = await settle(read, (found) => [
     { kind: 'node', subject: clientId },
-    ...(person === null ? [] : [{ kind: 'person', subject: person.username } as const]),
+    ...(found.account === null ? [] : [{ kind: 'person', subject: found.account.username } as const]),
   ]);
-  const claims = account === null ? make.ofNode(clientId, at) : make.ofPerson(clientId, account, at);
   const access_token = await sign(claims);
   events.vpnTokenIssued({
     ...{ requestId, clientId, grantType, jti: claims.jti },

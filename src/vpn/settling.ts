@@ -15,13 +15,14 @@ const MAX_ATTEMPTS = 18;
 const RETRY_AFTER_SECONDS = 2;
 
 /**
- * Reads what a JWT is to say, perhaps more than once, and gives the time at which it is issued; `subjectsOf` tells whose
- * revocations would name it. Throws what `read` throws, and `overloaded` where another instance's clock is ahead.
+ * Reads what a JWT is to say, perhaps more than once, that is issued at the time which `read` gets; `subjectsOf` tells
+ * whose revocations would name it. What `read` writes was there before any revocation that names it. Throws what `read`
+ * throws, and `overloaded` where another instance's clock is ahead.
  */
 export type Settle = <T>(
-  read: () => Promise<T>,
+  read: (at: number) => Promise<T>,
   subjectsOf: (found: T) => readonly Ended[],
-) => Promise<{ readonly at: number; readonly found: T }>;
+) => Promise<T>;
 
 interface SettleOptions {
   readonly store: Pick<RevocationStore, 'find'>;
@@ -32,11 +33,11 @@ export function createSettle({ store, now }: SettleOptions): Settle {
   return async (read, subjectsOf) => {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
       const at = now();
-      const found = await read();
+      const found = await read(at);
       const ended = await Promise.all(
         subjectsOf(found).map(({ kind, subject }) => store.find(kind, subject, at)),
       );
-      if (ended.every((it) => it === null || it.issuedBefore <= at)) return { at, found };
+      if (ended.every((it) => it === null || it.issuedBefore <= at)) return found;
       await sleep(PAUSE_MS);
     }
     throw new AppError('overloaded', 'Tokens of this subject ended just now: try again in a moment.', {

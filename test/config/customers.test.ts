@@ -9,6 +9,7 @@ test('customers are of three types, and their tokens live an hour, unless someth
     tokenLifetimeSeconds: 3_600,
     maxTokenLifetimeSeconds: 86_400,
     maxTokenBytes: 4_096,
+    revokesOnChange: false,
     metadataSchema: null,
     tiers: {
       premium: { rateLimit: 1_000, apiAccessLevel: 'full' },

@@ -1,6 +1,6 @@
 /** Gateways as real processes, by the configurations that are generated, between a caller and a small API. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
@@ -21,34 +21,55 @@ import { startTestServer } from '../support/server.ts';
 import type { TestServer } from '../support/server.ts';
 
 const START_TIMEOUT_MS = 60_000;
-const ENVOY =
-  process.env['ENVOY'] ??
+
+/** The program that the variable names, or that the path has. */
+const find = (name: string): string | undefined =>
+  process.env[name.toUpperCase()] ??
   (process.env['PATH'] ?? '')
     .split(delimiter)
-    .map((folder) => join(folder, 'envoy'))
+    .map((folder) => join(folder, name))
     .find((file) => existsSync(file));
+const ENVOY = find('envoy');
+const TRAEFIK = find('traefik');
+const DECK = find('deck');
 
 interface Running {
   stop(): Promise<void>;
 }
 
-/** The one that the path or ENVOY names. */
-async function startEnvoy(configuration: string, port: number): Promise<Running> {
-  const file = join(makeFolder(), 'envoy.yaml');
+const write = (name: string, configuration: string): string => {
+  const file = join(makeFolder(), name);
   writeFileSync(file, configuration);
-  const argv = ['-c', file, '--concurrency', '1', '--disable-hot-restart', '-l', 'error'];
-  const child = spawn(ENVOY ?? '', argv, { stdio: ['ignore', 'ignore', 'pipe'] });
+  return file;
+};
+
+const startEnvoy = (configuration: string, port: number): Promise<Running> => {
+  const file = write('envoy.yaml', configuration);
+  return start(ENVOY, ['-c', file, '--concurrency', '1', '--disable-hot-restart', '-l', 'error'], port);
+};
+
+const startTraefik = (configuration: string, port: number): Promise<Running> => {
+  const file = write('traefik.yaml', configuration);
+  const quiet = ['--global.checknewversion=false', '--global.sendanonymoususage=false', '--log.level=ERROR'];
+  const listen = [`--entrypoints.web.address=127.0.0.1:${port}`, `--providers.file.filename=${file}`];
+  return start(TRAEFIK, [...listen, ...quiet], port);
+};
+
+/** Resolves once there is something at the port, other than a gateway that has not read its routes yet. */
+async function start(program = '', argv: readonly string[], port: number): Promise<Running> {
+  const child = spawn(program, argv, { stdio: ['ignore', 'ignore', 'pipe'] });
   let complaints = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => void (complaints += text));
   const ended = once(child, 'close');
   const until = Date.now() + START_TIMEOUT_MS / 2;
   const isUp = () =>
     fetch(`http://127.0.0.1:${port}/`).then(
-      () => true,
+      ({ status }) => status !== 404,
       () => false,
     );
   while (!(await isUp())) {
-    if (child.exitCode !== null || Date.now() > until) throw new Error(`envoy does not start: ${complaints}`);
+    if (child.exitCode !== null || Date.now() > until)
+      throw new Error(`${program} does not start: ${complaints}`);
     await sleep(20);
   }
   return {
@@ -59,14 +80,26 @@ async function startEnvoy(configuration: string, port: number): Promise<Running>
   };
 }
 
-const describeWithEnvoy = (name: string, facts: () => void): void => {
-  if (ENVOY !== undefined) describe(name, facts);
-  else test.skip(`${name} (there is no envoy: name it by ENVOY)`, () => undefined);
+const describeWith = (name: string, program: string | undefined, facts: () => void): void => {
+  if (program !== undefined) describe(name, facts);
+  else test.skip(`${name} (there is no ${name}: name it by ${name.toUpperCase()})`, () => undefined);
 };
+
+interface Ways {
+  /** Whether it is told by an option where it listens. */
+  readonly isToldPort: boolean;
+  /** Whether who is let in is told how often it may come back. */
+  readonly tellsRate: boolean;
+  /** What it says while nobody answers it, and the title of its body. */
+  readonly away: readonly [status: number, title: string | null];
+}
+
+const WAYS: Ways = { isToldPort: true, tellsRate: true, away: [503, 'Service Unavailable'] };
 
 function guardsAnApi(
   gateway: string,
-  start: (configuration: string, port: number) => Promise<Running>,
+  startGateway: (configuration: string, port: number) => Promise<Running>,
+  { isToldPort, tellsRate, away }: Ways = WAYS,
 ): void {
   let server: TestServer;
   let api: Server;
@@ -85,11 +118,12 @@ function guardsAnApi(
     await once(api, 'listening');
     const port = await findFreePort();
     const { port: apiPort } = api.address() as AddressInfo; // it listens on a port
-    const options = ['--upstream', `http://127.0.0.1:${apiPort}`, '--listen', String(port)];
+    const listen = isToldPort ? ['--listen', String(port)] : [];
+    const options = ['--upstream', `http://127.0.0.1:${apiPort}`, ...listen];
     const argv = ['gateway', 'generate', gateway, '--issuer', server.origin, ...options];
     const { out, code } = await run(registerGatewayCommands, argv, { cwd: makeFolder() });
     expect(code).toBe(0);
-    running = await start(out, port);
+    running = await startGateway(out, port);
     origin = `http://127.0.0.1:${port}`;
   }, START_TIMEOUT_MS);
 
@@ -131,10 +165,13 @@ function guardsAnApi(
     };
     const answer = await call(token, forged, 'a cat');
     expect([answer.status, await answer.text()]).toEqual([200, 'pets']);
-    expect(answer.headers.get('ratelimit')).toMatch(/^"customer";r=9;t=\d+$/);
+    const rate = answer.headers.get('ratelimit');
+    expect(rate ?? '').toMatch(tellsRate ? /^"customer";r=9;t=\d+$/ : /^$/);
     const { url, headers } = heard.at(-1) ?? { url: '', headers: {} };
     expect(url).toBe('/pets?of=mine');
-    const told = Object.entries(headers).filter(([name]) => /^x-(customer|auth)-/.test(name));
+    const told = Object.entries(headers).filter(
+      ([name, it]) => /^x-(customer|auth)-/.test(name) && it !== '',
+    );
     expect(Object.fromEntries(told)).toEqual({
       ...{ 'x-customer-username': username, 'x-customer-type': 'standard' },
       ...{ 'x-customer-access-level': 'standard', 'x-auth-subject': username, 'x-auth-audience': 'petstore' },
@@ -178,7 +215,9 @@ function guardsAnApi(
     const before = heard.length;
     await server.stopInstances();
     const answer = await call(token);
-    expect([answer.status, (await json(answer))['title']]).toEqual([503, 'Service Unavailable']);
+    const body = await answer.text();
+    const { title } = body === '' ? { title: null } : (JSON.parse(body) as { title: string });
+    expect([answer.status, title]).toEqual(away);
     expect(heard).toHaveLength(before);
   });
 }
@@ -186,7 +225,10 @@ function guardsAnApi(
 describeWithNginx('nginx', () => {
   guardsAnApi('nginx', startNginx);
 });
-describeWithEnvoy('envoy', () => {
+describeWith('traefik', TRAEFIK, () => {
+  guardsAnApi('traefik', startTraefik, { isToldPort: false, tellsRate: false, away: [500, null] });
+});
+describeWith('envoy', ENVOY, () => {
   guardsAnApi('envoy', startEnvoy);
 
   test('lets nobody in where its Lua fails, which Envoy itself takes for a yes', async () => {
@@ -202,4 +244,19 @@ describeWithEnvoy('envoy', () => {
     await envoy.stop();
     expect(answer.status).toBe(403);
   });
+});
+
+/** Kong itself is not to be had as a program alone; its own checker of declarative files is. */
+describeWith('deck', DECK, () => {
+  test.each(['http://127.0.0.1:8022', 'https://pets.example.com', 'http://[::1]:8022'])(
+    'takes the file that is generated for Kong and %s',
+    async (upstream) => {
+      const argv = ['gateway', 'generate', 'kong', '--upstream', upstream];
+      const { out } = await run(registerGatewayCommands, argv, { cwd: makeFolder() });
+      const validate = (text: string) =>
+        spawnSync(DECK ?? '', ['file', 'validate', write('kong.yaml', text)], { encoding: 'utf8' });
+      expect(validate(out)).toMatchObject({ status: 0 });
+      expect(validate(out.replace('strip_path: false', 'strip_path: 7')).status).not.toBe(0);
+    },
+  );
 });

@@ -60,6 +60,23 @@ describe('the feed', () => {
     expect(feed.state()).toEqual({ heardAt: START, entries: 3 });
   });
 
+  test('names what was issued to a customer before a series, and whatever has none', async () => {
+    const { feed } = await listening([
+      { customer: 'acme', before: START, exp: LATER },
+      { customer: 'acme', before: START - 9, exp: LATER },
+    ]);
+    const isRevoked = (jti: unknown, sub = 'acme'): boolean => feed.isRevoked(personClaims({ sub, jti }));
+    const series = (number: number): string => `${number.toString(36)}~rAnd0m-_.x.y`;
+    expect([START - 1, START, START + 1].map((it) => isRevoked(series(it)))).toEqual([true, false, false]);
+    expect([series(START).slice(1), 'jwt-1', undefined].map((it) => isRevoked(it))).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    expect(isRevoked(series(1), 'Acme')).toBe(false);
+    expect(feed.state().entries).toBe(1);
+  });
+
   test('says nothing of the tokens of another issuer or audience', async () => {
     const { feed } = await listening([{ sub: 'alice', before: LATER, exp: LATER }]);
     expect(feed.isRevoked(personClaims({ aud: ['x', 'vpn-node'] }))).toBe(true);
@@ -154,7 +171,12 @@ describe('a page is not believed', () => {
     ['with an entry of a kind that nobody knows', changed({ revoked: [{ grant: 'x', exp: LATER }] })],
     ['with an entry without an end', changed({ revoked: [{ jti: 'jwt-1' }] })],
     ['with an entry of no time', changed({ revoked: [{ sub: 'alice', exp: LATER }] })],
+    ['with a customer of no series', changed({ revoked: [{ customer: 'acme', exp: LATER }] })],
     ['with an entry that is none', changed({ revoked: [null] })],
+    [
+      'of another feed of the same audience',
+      () => parent.page(10, 11, [entry], { typ: 'customer-revocations+jwt' }),
+    ],
     ['that is no JWT', async () => 'x'],
   ])('%s', async (_, make) => {
     const { feed, stream } = await listening();

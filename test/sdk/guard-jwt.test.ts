@@ -5,7 +5,7 @@ import { SignJWT, UnsecuredJWT } from 'jose';
 
 import { createGuard, isGuardError } from '../../src/sdk/guard/guard.ts';
 import type { Auth, Guard, GuardOptions, Requirements } from '../../src/sdk/guard/guard.ts';
-import { AUDIENCE, createIssuer, ISSUER, makeKey } from './issuer.ts';
+import { AUDIENCE, createIssuer, ISSUER, makeKey, START } from './issuer.ts';
 import type { TestIssuer, TokenChanges } from './issuer.ts';
 
 let issuer: TestIssuer;
@@ -337,6 +337,66 @@ describe('what a route requires', () => {
   });
 });
 
+describe('the token of a customer', () => {
+  const OF_CUSTOMER = {
+    ...{ sub: 'acme', username: 'acme', customer_type: 'free', customer: { rate_limit: 100 } },
+    ...{ client_id: undefined, scope: undefined, role: undefined },
+  };
+  const tokenOf = ({ claims, ...changes }: TokenChanges = {}): Promise<string> =>
+    issuer.token({ header: { typ: 'JWT' }, claims: { ...OF_CUSTOMER, ...claims }, ...changes });
+  const guardOf = (options: Partial<GuardOptions> = {}): Guard =>
+    createGuard({ ...issuer.options, accept: ['customer'], ...options });
+
+  test('tells who calls, and what it may do', async () => {
+    guard = guardOf();
+    const { claims, ...auth } = await guard.verify(await tokenOf());
+    expect(auth).toEqual({ subject: 'acme', clientId: null, scopes: [], role: null });
+    expect(claims).toMatchObject({ customer_type: 'free', customer: { rate_limit: 100 } });
+    expect(await verify(tokenOf(), { roles: ['admin'] })).toBe('403 ERR_GUARD_ROLE_INSUFFICIENT');
+  });
+
+  test('is taken where the guard takes it, beside access tokens or alone', async () => {
+    expect(await verify(tokenOf())).toBe(INVALID);
+    guard = guardOf();
+    expect(await verify(issuer.token())).toBe(INVALID);
+    guard = guardOf({ accept: ['jwt', 'customer'] });
+    expect([await verify(tokenOf()), await verify(issuer.token())]).toEqual(['taken', 'taken']);
+  });
+
+  test.each<[string, TokenChanges, string]>([
+    ['of another issuer', { claims: { iss: 'https://id.example.org' } }, INVALID],
+    ['for another audience', { claims: { aud: 'bank' } }, INVALID],
+    ['that expired', { claims: { exp: START - 31 } }, EXPIRED],
+    ['without an end', { claims: { exp: undefined } }, INVALID],
+    ['from the future', { claims: { iat: START + 61 } }, INVALID],
+    ['of another type', { header: { typ: 'at+jwt' } }, INVALID],
+    ['without a name of its own', { claims: { jti: undefined } }, INVALID],
+    ['that says of another customer', { claims: { username: 'other' } }, INVALID],
+    ['that says nothing of the customer', { claims: { customer: undefined } }, INVALID],
+    ['that says no object of the customer', { claims: { customer: 'premium' } }, INVALID],
+    ['that is an ID token', { claims: { sub: 'f81d4fae', nonce: 'n', jti: undefined } }, INVALID],
+    ['that is bound to a key', { claims: { cnf: { jkt: 'x' } } }, INVALID],
+  ])('%s', async (_name, changes, expected) => {
+    guard = guardOf();
+    expect(await verify(tokenOf(changes))).toBe(expected);
+  });
+
+  test('by another key, or another algorithm, is refused', async () => {
+    guard = guardOf();
+    expect(await verify(tokenOf({ key: await makeKey('one') }))).toBe(INVALID);
+    const rsa = await makeKey('two', 'RS256');
+    issuer.published = [issuer.key.publicJwk, rsa.publicJwk];
+    expect(await verify(tokenOf({ key: rsa }))).toBe(INVALID);
+  });
+
+  test('is asked about where the guard asks about JWTs', async () => {
+    guard = guardOf({ introspection: { clientId: 'shop', clientSecret: 'secret', checkJwts: true } });
+    expect(await verify(tokenOf())).toBe(INVALID);
+    issuer.introspection = () => ({ active: true, token_type: 'Bearer', ...OF_CUSTOMER });
+    expect(await verify(tokenOf())).toBe('taken');
+  });
+});
+
 describe('a guard', () => {
   const introspection = { clientId: 'shop', clientSecret: 'secret' };
 
@@ -352,6 +412,7 @@ describe('a guard', () => {
     ['that takes nothing', { accept: [] }],
     ['that takes what it cannot verify', { accept: ['jwt', 'api-key'] }],
     ['that takes no algorithm', { algorithms: [] }],
+    ['that takes customers by no algorithm of theirs', { accept: ['customer'], algorithms: ['RS256'] }],
     ['that takes one by a secret', { algorithms: ['RS256', 'HS256'] }],
   ])('%s does not start', (_name, options) => {
     expect(() => createGuard({ ...issuer.options, ...options })).toThrow();

@@ -19,6 +19,7 @@ import { signingKeyContract } from './signing-key-contract.ts';
 import { revocationContract } from './revocation-contract.ts';
 import { RACE_TIMEOUT_MS, raceEntries, raceInOneProcess } from './rounds.ts';
 import { sealedContract } from './sealed-contract.ts';
+import { tokenStatusContract } from './token-status-contract.ts';
 
 const NOW = 1_800_000_000;
 const LATER = NOW + 60;
@@ -49,6 +50,7 @@ export function storageContract(name: string, open: () => Promise<Storage>): voi
     describe('API keys', () => apiKeyContract(store));
     describe('customers', () => customerContract(store));
     describe('revocations', () => revocationContract(store, open));
+    describe('token statuses', () => tokenStatusContract(store, open));
     describe('audit', () => auditContract(store));
     describe('statistics', () => statisticsContract(store));
     describe('the store as a whole', () => wholeContract(store, open));

@@ -12,6 +12,7 @@ import {
   newMessage,
   newOneTimeToken,
   newRevocation,
+  newTokenStatus,
 } from './races.ts';
 
 const NOW = 1_800_000_000;
@@ -100,6 +101,10 @@ export const FILL: Readonly<Record<StoreName, Fill>> = {
     await revocations.append(newRevocation('berlin', { kind: 'node' }), NOW);
     await revocations.append(newRevocation('9', { kind: 'token', expiresAt: EXPIRED }), NOW);
     await revocations.append(newRevocation('8', { kind: 'token' }), NOW);
+  },
+  tokenStatuses: async ({ tokenStatuses }) => {
+    await tokenStatuses.insert(newTokenStatus({ list: 'first', index: 65_535 }));
+    await tokenStatuses.insert(newTokenStatus({ list: 'second', expiresAt: EXPIRED }));
   },
   statistics: async ({ statistics }) => {
     await statistics.add([{ series: 'sign-in', hourAt: NOW, count: 3 }], LATER);

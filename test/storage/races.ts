@@ -18,6 +18,7 @@ import type {
   ResourceServer,
   Revocation,
   Storage,
+  TokenStatus,
 } from '../../src/storage/port.ts';
 
 export type Outcome = boolean | number | string;
@@ -296,6 +297,11 @@ export const RACES = {
     isAlone: true,
     isFair: isOne,
   },
+  takePlace: {
+    fact: 'gives a place of a status list to exactly one of twenty tokens',
+    compete: ({ tokenStatuses }, list) => tokenStatuses.insert(newTokenStatus({ list, index: 7 })),
+    isFair: isOne,
+  },
   addStatistics: {
     fact: 'counts what twenty callers add to a series at once',
     prepare: async () => nextEpoch(),
@@ -327,6 +333,13 @@ export type RaceName = keyof typeof RACES;
 
 export const newRevocation = (subject: string, fields: Partial<Revocation> = {}): Revocation => ({
   ...{ kind: 'person', subject, issuedBefore: NOW, expiresAt: LATER },
+  ...fields,
+});
+
+/** A place in a list of its own, of a token that was issued now. */
+export const newTokenStatus = (fields: Partial<TokenStatus> = {}): TokenStatus => ({
+  ...{ list: randomUUID(), index: 0, jti: randomUUID(), subject: 'ada', clientId: 'berlin' },
+  ...{ issuedAt: NOW, expiresAt: LATER },
   ...fields,
 });
 

@@ -1,4 +1,4 @@
-/** The revocation feed as a node reads it by itself, without the package: pages, streams, and their signatures. */
+/** A revocation feed as a node or a gateway reads it by itself, without the package: pages, streams, their signatures. */
 import { createLocalJWKSet, jwtVerify } from 'jose';
 import type { JSONWebKeySet, JWTPayload } from 'jose';
 
@@ -6,8 +6,14 @@ import { getToken } from '../support/clients.ts';
 import type { Credentials } from '../support/clients.ts';
 import type { SignInServer } from '../support/sign-in.ts';
 
-const FEED = '/vpn/revocations';
 const BEGINNING = 0;
+
+/** Of VPN nodes, and of gateways. */
+const FEEDS = {
+  vpn: { path: '/vpn/revocations', audience: 'vpn-node', typ: 'vpn-revocations+jwt' },
+  customers: { path: '/gateway/revocations', audience: 'petstore', typ: 'customer-revocations+jwt' },
+} as const;
+type Whose = keyof typeof FEEDS;
 
 type Server = Pick<SignInServer, 'issuer' | 'origin' | 'request'>;
 
@@ -38,12 +44,13 @@ export interface FeedStream {
   next(): Promise<{ readonly id: string; readonly page: FeedClaims } | null>;
 }
 
-/** The feed, as that node reads it. */
-export async function feedOf(server: Server, node: Credentials): Promise<Feed> {
-  const token = await getToken(server, node);
-  const verify = await verifierOf(server);
+/** The feed, as that node or gateway reads it. */
+export async function feedOf(server: Server, client: Credentials, whose: Whose = 'vpn'): Promise<Feed> {
+  const { path } = FEEDS[whose];
+  const token = await getToken(server, client);
+  const verify = await verifierOf(server, whose);
   const ask: Feed['ask'] = (query = '', headers = {}, origin = server.origin) =>
-    fetch(`${origin}${FEED}${query}`, { headers: { authorization: `Bearer ${token}`, ...headers } });
+    fetch(`${origin}${path}${query}`, { headers: { authorization: `Bearer ${token}`, ...headers } });
   const page: Feed['page'] = async (since = BEGINNING) => {
     const answer = await ask(`?since=${since}`);
     if (answer.status !== 200) throw new Error(`${answer.status} ${await answer.text()}`);
@@ -67,12 +74,13 @@ export async function feedOf(server: Server, node: Credentials): Promise<Feed> {
   };
 }
 
-async function verifierOf(server: Server): Promise<(signed: string) => Promise<FeedClaims>> {
+async function verifierOf(server: Server, whose: Whose): Promise<(signed: string) => Promise<FeedClaims>> {
+  const { audience, typ } = FEEDS[whose];
   const jwks = (await (await server.request('/jwks')).json()) as JSONWebKeySet; // RFC 7517 5
   const keys = createLocalJWKSet(jwks);
   return async (signed) => {
     const { payload } = await jwtVerify<FeedClaims>(signed, keys, {
-      ...{ issuer: server.issuer, audience: 'vpn-node', typ: 'vpn-revocations+jwt' },
+      ...{ issuer: server.issuer, audience, typ },
       algorithms: ['RS256'],
       requiredClaims: ['iat', 'from', 'to', 'more', 'revoked'],
     });

@@ -4,6 +4,8 @@
  */
 import { beforeAll, expect, test } from '@jest/globals';
 
+import { getStatusListFromJWT } from '@sd-jwt/jwt-status-list';
+
 import type { Account } from '../../src/storage/port.ts';
 import { apply, basic, createClient, form, getToken, json } from '../support/clients.ts';
 import type { Credentials } from '../support/clients.ts';
@@ -25,6 +27,7 @@ type Kind =
   | 'the ID token'
   | 'the refresh token'
   | 'a JWT for an API'
+  | 'a status list'
   | 'nothing that was issued';
 
 interface PlaceOf {
@@ -67,7 +70,7 @@ const PLACES = {
 type Place = keyof typeof PLACES;
 
 describeOnBothStores('a token of each kind', (store) => {
-  const server = useSignInServer(store);
+  const server = useSignInServer(store, { VPN_STATUS_LIST: 'on' });
   let node: Node;
   let account: Account;
   let tokens: ReadonlyMap<Kind, string>;
@@ -135,9 +138,11 @@ describeOnBothStores('a token of each kind', (store) => {
     const api = await createApiClient(server());
     const login = { username: account.username, password: PASSWORD };
     const { body: signedIn = {} } = await api.call('post', '/api/v1/auth/login', { body: login });
+    const jwt = await vpnJwtOf(to);
     return new Map<Kind, string>([
       ['the node’s access token', await getToken(server(), to)],
-      ['the node’s VPN JWT', await vpnJwtOf(to)],
+      ['the node’s VPN JWT', jwt],
+      ['a status list', await statusListOf(jwt)],
       ['the person’s access token', own.access_token],
       ['the ID token', own.id_token ?? ''],
       ['the refresh token', own.refresh_token ?? ''],
@@ -149,6 +154,11 @@ describeOnBothStores('a token of each kind', (store) => {
       ['the refresh token of the JSON API', String(signedIn['refresh_token'])],
       ['nothing that was issued', 'x'.repeat(43)],
     ]);
+  }
+
+  async function statusListOf(jwt: string): Promise<string> {
+    const { pathname } = new URL(getStatusListFromJWT(jwt).uri);
+    return (await server().request(pathname)).text();
   }
 
   async function vpnJwtOf(to: Credentials): Promise<string> {

@@ -1,9 +1,9 @@
 /** What bounds the streams of the feed: their number, their life, and what waits for a slow reader. */
 import { expect, test } from '@jest/globals';
 
-import type { Page } from '../../src/vpn/revocation-pages.ts';
-import { createRevocationStreams } from '../../src/vpn/revocation-streams.ts';
-import type { RevocationStreams } from '../../src/vpn/revocation-streams.ts';
+import type { Page } from '../../src/revocations/pages.ts';
+import { createRevocationStreams } from '../../src/revocations/streams.ts';
+import type { RevocationStreams } from '../../src/revocations/streams.ts';
 
 const FIRST: Page = { at: 1, from: 0, to: 1, more: false, entries: [] };
 const MANY = 1_000;
@@ -18,7 +18,7 @@ function createStreams(characters = 1, lifeMs?: number): RevocationStreams {
     }),
     sign: async () => 'x'.repeat(characters),
   };
-  return createRevocationStreams({ pages, ring: () => undefined, lifeMs });
+  return createRevocationStreams({ pages, maxOfClient: 4, ring: () => undefined, lifeMs });
 }
 
 test('an instance serves a thousand streams, and another one once one of them ended', async () => {

@@ -1,6 +1,7 @@
 /**
- * Which VPN JWTs ended before their time, as the server tells it: `GET /vpn/revocations`, followed and kept in memory.
- * A validator or a guard asks it about each token. Where the server cannot be reached, the node's own policy decides.
+ * Which VPN JWTs, or which tokens of customers, ended before their time, as the server tells it: its feed, followed and
+ * kept in memory. A validator or a guard asks it about each token. Where the server cannot be reached, the node's or the
+ * gateway's own policy decides.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 
@@ -19,23 +20,32 @@ import { createPageVerifier } from './page.ts';
 import type { FeedPage } from './page.ts';
 import { createFeedRequests } from './requests.ts';
 
-const DEFAULT_AUDIENCE = 'vpn-node';
+/** What each feed has of its own. */
+const FEEDS = {
+  vpn: { audience: 'vpn-node', path: '/vpn/revocations', type: 'vpn-revocations+jwt' },
+  customers: { audience: 'petstore', path: '/gateway/revocations', type: 'customer-revocations+jwt' },
+} as const;
 const DEFAULT_POLICY: OutagePolicy = { allowMinutes: 15 };
 
 /** What a follower is made of. */
 export interface RevocationFollowerOptions {
   /** The server's issuer, exactly as its tokens name it. */
   readonly issuer: string;
-  /** The audience of VPN JWTs; `vpn-node`, if left out. */
+  /** Whose tokens it tells of: VPN JWTs, if left out. */
+  readonly of?: keyof typeof FEEDS | undefined;
+  /** The audience of these tokens; `vpn-node` of VPN JWTs and `petstore` of customers' tokens, if left out. */
   readonly audience?: string | undefined;
-  /** Gives an access token of the node, of the scope `read`: `getOAuth2Token` of the node's client. */
+  /**
+   * Gives an access token of the node, of the scope `read` (`getOAuth2Token` of the node's client), or of the gateway's
+   * client.
+   */
   readonly getToken: () => Promise<string>;
   /**
    * What is said of tokens while the feed cannot be reached: `'refuse'` lets none in, `{ allowMinutes }` goes on by what
    * was known for so long. 15 minutes, if left out.
    */
   readonly whenUnreachable?: OutagePolicy | undefined;
-  /** The address of the feed; `/vpn/revocations` of the issuer, if left out. */
+  /** The address of the feed; `/vpn/revocations` or `/gateway/revocations` of the issuer, if left out. */
   readonly url?: URL | undefined;
   /** The address of the key set (`/jwks` of the issuer, if left out), or the keys themselves. */
   readonly jwks?: URL | JSONWebKeySet | undefined;
@@ -53,7 +63,7 @@ export interface RevocationFollowerOptions {
 export interface FollowedRevocations extends RevocationFeed {
   /** Resolves when all is known that was revoked so far; rejects with the reason of the signal. */
   ready(signal?: AbortSignal): Promise<void>;
-  /** When all of the feed was known last (Unix seconds; null: never), and how many tokens, people and nodes it names. */
+  /** When all of the feed was known last (Unix seconds; null: never), and how many it names. */
   state(): { readonly heardAt: number | null; readonly entries: number };
   /** Ends it: from then on it answers as in an outage. */
   close(): Promise<void>;
@@ -61,12 +71,9 @@ export interface FollowedRevocations extends RevocationFeed {
 
 /** Follows the feed from now on, until it is closed. Throws a TypeError for options that cannot work. */
 export function followRevocations(options: RevocationFollowerOptions): FollowedRevocations {
-  const {
-    issuer,
-    audience = DEFAULT_AUDIENCE,
-    getToken,
-    url = new URL('/vpn/revocations', issuer),
-  } = options;
+  const { issuer, of = 'vpn', getToken } = options;
+  const { path, type, ...own } = FEEDS[of];
+  const { audience = own.audience, url = new URL(path, issuer) } = options;
   const { whenUnreachable = DEFAULT_POLICY, onTrouble, now = systemTime, fetch = globalThis.fetch } = options;
   assertSecure(url);
   assertPolicy(whenUnreachable);
@@ -85,7 +92,7 @@ export function followRevocations(options: RevocationFollowerOptions): FollowedR
   const following = follow(
     {
       requests: createFeedRequests({ url, fetch, getToken }),
-      verify: createPageVerifier({ issuer, audience, findKey: toKeySet(options, now, fetch), now }),
+      verify: createPageVerifier({ issuer, audience, type, findKey: toKeySet(options, now, fetch), now }),
       onPage,
       onTrouble: (error) => {
         contact = { ...contact, hasFailed: true };

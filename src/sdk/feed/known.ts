@@ -31,8 +31,9 @@ export function createKnown({ issuer, audience, now }: KnownOptions): Known {
   const tokens = new Map<string, Since>();
   const people = new Map<string, Since>();
   const nodes = new Map<string, Since>();
-  const all = [tokens, people, nodes];
-  const size = (): number => tokens.size + people.size + nodes.size;
+  const customers = new Map<string, Since>();
+  const all = [tokens, people, nodes, customers];
+  const size = (): number => all.reduce((sum, map) => sum + map.size, 0);
   let sweepAt = SWEEP_AFTER;
 
   const put = (into: Map<string, Since>, subject: string, { before, exp }: Since): void => {
@@ -55,11 +56,12 @@ export function createKnown({ issuer, audience, now }: KnownOptions): Known {
       for (const entry of entries) {
         if ('jti' in entry) put(tokens, entry.jti, { before: Infinity, exp: entry.exp });
         else if ('sub' in entry) put(people, entry.sub, entry);
-        else put(nodes, entry.client_id, entry);
+        else if ('client_id' in entry) put(nodes, entry.client_id, entry);
+        else put(customers, entry.customer, entry);
       }
       if (size() >= sweepAt) sweep();
       if (size() > MAX_ENTRIES)
-        throw new Error(`the feed names more than ${MAX_ENTRIES} tokens, people and nodes`);
+        throw new Error(`the feed names more than ${MAX_ENTRIES} tokens, people, nodes and customers`);
     },
     isRevoked: (claims) => {
       const { iss, jti, sub, client_id: clientId, iat } = claims;
@@ -70,8 +72,13 @@ export function createKnown({ issuer, audience, now }: KnownOptions): Known {
       return (
         isBefore(tokens.get(String(jti))) ||
         isBefore(people.get(String(sub))) ||
-        isBefore(nodes.get(String(clientId)))
+        isBefore(nodes.get(String(clientId))) ||
+        seriesOf(jti) < (customers.get(String(sub))?.before ?? 0)
       );
     },
   };
 }
+
+/** The id of a customer's token begins with its series: a number in base 36 before `~`. One without a number is the oldest. */
+const seriesOf = (jti: unknown): number =>
+  Number.parseInt(/^([0-9a-z]{1,10})~/.exec(String(jti))?.[1] ?? '0', 36);

@@ -5,15 +5,18 @@
 import { jwtVerify } from 'jose';
 import type { JWTPayload, JWTVerifyGetKey } from 'jose';
 
-const TYPE = 'vpn-revocations+jwt';
 // So far the clocks of a node and its server may be apart, and so long may whoever stands between hold a page back.
 const MAX_SKEW_SECONDS = 30;
 
-/** What ended: a token, or what was issued to a person or by a node `before` a time. `exp`: then it is over anyway. */
+/**
+ * What ended: a token, what was issued to a person or by a node `before` a time, or to a customer `before` a series of its
+ * tokens. `exp`: then it is over anyway.
+ */
 export type FeedEntry =
   | { readonly jti: string; readonly exp: number }
   | { readonly sub: string; readonly before: number; readonly exp: number }
-  | { readonly client_id: string; readonly before: number; readonly exp: number };
+  | { readonly client_id: string; readonly before: number; readonly exp: number }
+  | { readonly customer: string; readonly before: number; readonly exp: number };
 
 export interface FeedPage {
   readonly from: number;
@@ -26,6 +29,7 @@ export interface FeedPage {
 interface PageOptions {
   readonly issuer: string;
   readonly audience: string;
+  readonly type: string;
   readonly findKey: JWTVerifyGetKey;
   readonly now: () => number;
 }
@@ -33,10 +37,10 @@ interface PageOptions {
 /** Rejects for whatever is not a page of that server, of about now. */
 export type VerifyPage = (signed: string) => Promise<FeedPage>;
 
-export function createPageVerifier({ issuer, audience, findKey, now }: PageOptions): VerifyPage {
+export function createPageVerifier({ issuer, audience, type: typ, findKey, now }: PageOptions): VerifyPage {
   return async (signed) => {
     const { payload } = await jwtVerify(signed, findKey, {
-      ...{ issuer, audience, typ: TYPE },
+      ...{ issuer, audience, typ },
       algorithms: ['RS256'],
       requiredClaims: ['iat', 'from', 'to', 'more', 'revoked'],
       currentDate: new Date(now() * 1000),
@@ -58,11 +62,12 @@ function toPage({ from, to, more, revoked }: JWTPayload): FeedPage {
 
 /** An entry that means something else than these is not passed over: it would let in what it is to keep out. */
 function toEntry(value: unknown): FeedEntry {
-  const { jti, sub, client_id: clientId, before, exp } = toObject(value);
+  const { jti, sub, client_id: clientId, customer, before, exp } = toObject(value);
   if (isWhole(exp)) {
     if (typeof jti === 'string') return { jti, exp };
     if (typeof sub === 'string' && isWhole(before)) return { sub, before, exp };
     if (typeof clientId === 'string' && isWhole(before)) return { client_id: clientId, before, exp };
+    if (typeof customer === 'string' && isWhole(before)) return { customer, before, exp };
   }
   throw new Error('the feed has an entry that this version does not understand: update the package');
 }

@@ -7,7 +7,7 @@ const PAGE_MS = 5_000;
 interface RequestOptions {
   readonly url: URL;
   readonly fetch: Fetch;
-  /** The node's access token, with the scope that the exchange needs. */
+  /** The access token of the node or the gateway. */
   readonly getToken: () => Promise<string>;
 }
 

@@ -15,7 +15,13 @@ import { fetchJson } from './fetch-json.ts';
 import type { Fetch } from './fetch-json.ts';
 import { createIntrospection } from './introspection.ts';
 import type { Introspect } from './introspection.ts';
-import { createJwtVerifier, looksLikeJwt } from './jwt.ts';
+import {
+  createCustomerTokenVerifier,
+  createJwtVerifier,
+  looksLikeCustomerToken,
+  looksLikeJwt,
+} from './jwt.ts';
+import type { VerifyJwt } from './jwt.ts';
 import { ALGORITHMS, createKeySet, fixedKeySet } from './key-set.ts';
 import { koaMiddleware, nodeMiddleware } from './middleware.ts';
 import type { KoaMiddleware, NodeMiddleware } from './middleware.ts';
@@ -38,8 +44,8 @@ export type { RevocationFeed } from './revocations.ts';
 const DEFAULT_CACHE_SECONDS = 1;
 const MAX_CACHE_SECONDS = 60;
 
-/** A kind of credential. */
-export type Credential = 'jwt' | 'opaque' | 'api-key';
+/** A kind of credential; `customer` is the token that says what a customer may do. */
+export type Credential = 'jwt' | 'opaque' | 'api-key' | 'customer';
 
 /** How the guard asks the server about what it cannot verify by itself (RFC 7662). */
 export interface IntrospectionSettings {
@@ -62,7 +68,7 @@ export interface GuardOptions {
   readonly jwks?: URL | JSONWebKeySet | undefined;
   /** Left out, only JWTs are taken. */
   readonly introspection?: IntrospectionSettings | undefined;
-  /** The kinds that are taken; all that can be verified, if left out. */
+  /** The kinds that are taken; all that can be verified but tokens of customers, if left out. */
   readonly accept?: readonly Credential[] | undefined;
   /** The signature algorithms of JWTs that are taken: RS256, ES256 and EdDSA, if left out. */
   readonly algorithms?: readonly string[] | undefined;
@@ -129,21 +135,25 @@ function createVerifier(
 ): (token: string) => Promise<Claims> {
   const { issuer, introspection, accept = KINDS, algorithms = ALGORITHMS, now = systemTime } = options;
   assertOptions(options, audiences);
-  const verifyJwt = createJwtVerifier({ issuer, audiences, algorithms, findKey: toKeySet(options), now });
+  const forJwts = { issuer, audiences, algorithms, findKey: toKeySet(options), now };
   const introspect =
     introspection === undefined ? undefined : createIntrospector(options, introspection, audiences);
-  const verifiers: Readonly<Record<Credential, Introspect | undefined>> = {
-    jwt: async (token) => {
+  const checked =
+    (verifyJwt: VerifyJwt): VerifyJwt =>
+    async (token) => {
       const claims = await verifyJwt(token);
       if (introspection?.checkJwts === true) await introspect?.(token);
       return claims;
-    },
+    };
+  const verifiers: Readonly<Record<Credential, Introspect | undefined>> = {
+    jwt: checked(createJwtVerifier(forJwts)),
+    customer: checked(createCustomerTokenVerifier(forJwts)),
     opaque: introspect,
     'api-key': introspect,
   };
 
   return async (token) => {
-    const kind = kindOf(token);
+    const kind = kindOf(token, accept);
     const verify = accept.includes(kind) ? verifiers[kind] : undefined;
     if (verify === undefined) throw invalid(`This takes no ${NAMES[kind]}.`);
     return verify(token);
@@ -162,14 +172,20 @@ function toKeySet({
 }
 
 const KINDS: readonly Credential[] = ['jwt', 'opaque', 'api-key'];
+/** Nobody but the server can tell what they are. */
+const ASKED: readonly Credential[] = ['opaque', 'api-key'];
 const NAMES: Readonly<Record<Credential, string>> = {
   jwt: 'JWTs',
   opaque: 'opaque tokens',
   'api-key': 'API keys',
+  customer: 'tokens of customers',
 };
 
-const kindOf = (token: string): Credential =>
-  isApiKey(token) ? 'api-key' : looksLikeJwt(token) ? 'jwt' : 'opaque';
+function kindOf(token: string, accept: readonly Credential[]): Credential {
+  if (isApiKey(token)) return 'api-key';
+  if (!looksLikeJwt(token)) return 'opaque';
+  return accept.includes('customer') && looksLikeCustomerToken(token) ? 'customer' : 'jwt';
+}
 
 function createIntrospector(
   { issuer, now = systemTime, fetch = globalThis.fetch }: GuardOptions,
@@ -193,8 +209,11 @@ function assertOptions(options: GuardOptions, audiences: readonly string[]): voi
     throw new TypeError(`introspection.cacheSeconds: 0 to ${MAX_CACHE_SECONDS}`);
   }
   if (accept?.length === 0) throw new TypeError('accept: name at least one kind of credential');
-  if (introspection === undefined && accept?.some((kind) => kind !== 'jwt') === true) {
+  if (introspection === undefined && accept?.some((kind) => ASKED.includes(kind)) === true) {
     throw new TypeError('accept: opaque tokens and API keys need introspection');
+  }
+  if (accept?.includes('customer') === true && algorithms?.includes('ES256') === false) {
+    throw new TypeError('algorithms: tokens of customers need ES256');
   }
   if (algorithms?.length === 0 || algorithms?.some((name) => !ALGORITHMS.includes(name)) === true) {
     throw new TypeError(`algorithms: name some of ${ALGORITHMS.join(', ')}`);

@@ -91,6 +91,14 @@ export const INDEXES: Readonly<Record<keyof Models, readonly IndexSpec[]>> = {
     // Not one by which the engine deletes: the greatest cursor has to stay.
     { name: 'expiry', key: { expiresAt: 1 } },
   ],
+  tokenStatuses: [
+    { name: 'jti', key: { jti: 1 } },
+    { name: 'subject', key: { subject: 1, issuedAt: 1 } },
+    { name: 'client', key: { clientId: 1, issuedAt: 1 } },
+    // Also from list to list: the first of each is its end.
+    { name: 'end', key: { list: 1, expiresAt: -1 } },
+    { name: 'expiry', key: { expiresAt: 1 }, expireAfterSeconds: DELETED_AFTER_SECONDS },
+  ],
   audit: [
     { name: 'at', key: { at: 1, _id: 1 } },
     { name: 'actor', key: { actor: 1, _id: 1 } },

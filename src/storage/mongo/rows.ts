@@ -128,6 +128,18 @@ export interface RevocationRow {
   readonly expiresAt: number;
 }
 
+/** `_id` is `list:index`. */
+export interface TokenStatusRow {
+  readonly _id: string;
+  readonly list: string;
+  readonly index: number;
+  readonly jti: string;
+  readonly subject: string;
+  readonly clientId: string;
+  readonly issuedAt: number;
+  readonly expiresAt: Date;
+}
+
 /** `_id` is the `seq`, `record` the whole AuditRecord as JSON. */
 export interface AuditRow {
   readonly _id: number;

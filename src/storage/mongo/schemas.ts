@@ -20,6 +20,7 @@ import type {
   RevocationRow,
   SealedSecretRow,
   StatisticsRow,
+  TokenStatusRow,
 } from './rows.ts';
 
 const artifacts = defineSchema<ArtifactRow>({
@@ -98,6 +99,16 @@ const revocations = defineSchema<RevocationRow>({
   issuedBefore: Number,
   expiresAt: Number,
 });
+const tokenStatuses = defineSchema<TokenStatusRow>({
+  _id: String,
+  list: String,
+  index: Number,
+  jti: String,
+  subject: String,
+  clientId: String,
+  issuedAt: Number,
+  expiresAt: Date,
+});
 const audit = defineSchema<AuditRow>({
   _id: Number,
   at: Number,
@@ -130,6 +141,7 @@ export interface Models {
   readonly apiKeys: Model<ApiKeyRow>;
   readonly customers: Model<CustomerRow>;
   readonly revocations: Model<RevocationRow>;
+  readonly tokenStatuses: Model<TokenStatusRow>;
   readonly audit: Model<AuditRow>;
   readonly statistics: Model<StatisticsRow>;
   readonly restores: Model<RestoreRow>;
@@ -155,6 +167,7 @@ export function createModels(connection: Connection): Models {
     apiKeys: connection.model<ApiKeyRow>('api_keys', apiKeys, 'api_keys'),
     customers: connection.model<CustomerRow>('customers', customers, 'customers'),
     revocations: connection.model<RevocationRow>('revocations', revocations, 'revocations'),
+    tokenStatuses: connection.model<TokenStatusRow>('token_statuses', tokenStatuses, 'token_statuses'),
     audit: connection.model<AuditRow>('audit', audit, 'audit'),
     statistics: connection.model<StatisticsRow>('statistics', statistics, 'statistics'),
     restores: connection.model<RestoreRow>('restores', restores, 'restores'),

@@ -26,6 +26,7 @@ import { createSealedSecretStore } from './sealed-secrets.ts';
 import { createSigningKeyStore } from './signing-keys.ts';
 import { readSnapshot } from './snapshot.ts';
 import { createStatisticsStore } from './statistics.ts';
+import { createTokenStatusStore } from './token-statuses.ts';
 
 interface MongoStorageOptions {
   /** `mongodb://…` or `mongodb+srv://…` of a replica set. */
@@ -63,6 +64,7 @@ export async function openMongoStorage({ uri, databaseName }: MongoStorageOption
     apiKeys: createApiKeyStore(models.apiKeys, calls),
     customers: createCustomerStore(models.customers, calls),
     revocations: createRevocationStore(models.revocations, calls),
+    tokenStatuses: createTokenStatusStore(models.tokenStatuses, calls),
     audit: createAuditStore(models.audit, calls),
     statistics: createStatisticsStore(models.statistics, calls),
     snapshot: () => readSnapshot(models, calls),

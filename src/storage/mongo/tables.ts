@@ -29,9 +29,11 @@ import type {
   RevocationRow,
   SealedSecretRow,
   StatisticsRow,
+  TokenStatusRow,
 } from './rows.ts';
 import type { Models } from './schemas.ts';
 import { ID as KEY_SET_ID } from './signing-keys.ts';
+import { toRow as toTokenStatusRow, toTokenStatus } from './token-statuses.ts';
 
 interface Table<T, Row> {
   readonly name: keyof Models;
@@ -56,6 +58,7 @@ interface Rows {
   readonly artifacts: ArtifactRow;
   readonly counters: CounterRow;
   readonly revocations: RevocationRow;
+  readonly tokenStatuses: TokenStatusRow;
   readonly statistics: StatisticsRow;
   readonly audit: AuditRow;
 }
@@ -150,6 +153,7 @@ export const TABLES: { readonly [Name in StoreName]: Table<StoreRecords[Name], R
     toRecord: toRevocation,
     toRow: ({ cursor, ...revocation }) => ({ _id: cursor, ...revocation }),
   },
+  tokenStatuses: { name: 'tokenStatuses', toRecord: toTokenStatus, toRow: toTokenStatusRow },
   statistics: {
     name: 'statistics',
     toRecord: ({ series, hourAt, count, expiresAt }) => ({

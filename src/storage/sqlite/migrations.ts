@@ -198,6 +198,22 @@ export const MIGRATIONS: readonly string[] = [
      DELETE FROM revocations WHERE kind = new.kind AND subject = new.subject AND cursor < new.cursor
        AND issued_before <= new.issued_before AND expires_at <= new.expires_at;
    END;`,
+
+  `CREATE TABLE token_statuses (
+     list TEXT NOT NULL,
+     idx INTEGER NOT NULL,
+     jti TEXT NOT NULL,
+     subject TEXT NOT NULL,
+     client_id TEXT NOT NULL,
+     issued_at INTEGER NOT NULL,
+     expires_at INTEGER NOT NULL,
+     PRIMARY KEY (list, idx)
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX token_statuses_end ON token_statuses (list, expires_at);
+   CREATE INDEX token_statuses_expiry ON token_statuses (expires_at);
+   CREATE INDEX token_statuses_jti ON token_statuses (jti);
+   CREATE INDEX token_statuses_subject ON token_statuses (subject, issued_at);
+   CREATE INDEX token_statuses_client ON token_statuses (client_id, issued_at);`,
 ];
 
 /**

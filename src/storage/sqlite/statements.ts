@@ -75,6 +75,7 @@ export const STATEMENTS = {
   // twice after a restore either.
   appendRevocation: `INSERT INTO revocations
     SELECT max(coalesce(max(cursor), 0) + 1, ?5 * 1000), ?1, ?2, ?3, ?4 FROM revocations RETURNING cursor`,
+  insertTokenStatus: 'INSERT INTO token_statuses VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
   appendAudit: 'INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
   addStatistics: `INSERT INTO statistics
     SELECT value ->> 'hourAt', value ->> 'series', value ->> 'count', ?2 FROM json_each(?1) WHERE true
@@ -91,6 +92,8 @@ export const STATEMENTS = {
   sweepRevocations: `DELETE FROM revocations WHERE cursor IN
     (SELECT cursor FROM revocations WHERE expires_at <= ? AND cursor < (SELECT max(cursor) FROM revocations)
      LIMIT ${SWEEP_ROWS})`,
+  sweepTokenStatuses: `DELETE FROM token_statuses WHERE (list, idx) IN
+    (SELECT list, idx FROM token_statuses WHERE expires_at <= ? LIMIT ${SWEEP_ROWS})`,
   sweepStatistics: `DELETE FROM statistics WHERE (hour_at, series) IN
     (SELECT hour_at, series FROM statistics WHERE expires_at <= ? LIMIT ${SWEEP_ROWS})`,
 } as const;

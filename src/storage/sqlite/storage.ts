@@ -19,6 +19,7 @@ import { createSealedSecretStore } from './sealed-secrets.ts';
 import { createSigningKeyStore } from './signing-keys.ts';
 import { readSnapshot } from './snapshot.ts';
 import { createStatisticsStore } from './statistics.ts';
+import { createTokenStatusStore } from './token-statuses.ts';
 
 /**
  * Opens the store at `path`, making the file and its folder where they are missing. Rejects with
@@ -53,6 +54,7 @@ function createStores(connection: Connection): Omit<Storage, 'snapshot'> {
     apiKeys: createApiKeyStore(connection),
     customers: createCustomerStore(connection),
     revocations: createRevocationStore(connection),
+    tokenStatuses: createTokenStatusStore(connection),
     audit: createAuditStore(connection),
     statistics: createStatisticsStore(connection),
     ping: async () => {
@@ -66,6 +68,7 @@ function createStores(connection: Connection): Omit<Storage, 'snapshot'> {
         write('sweepCounters', now),
         write('sweepOutbox', now),
         write('sweepRevocations', now),
+        write('sweepTokenStatuses', now),
         write('sweepStatistics', now),
       ]);
       return swept.reduce((sum, { changes }) => sum + changes, 0);

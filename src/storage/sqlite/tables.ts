@@ -20,6 +20,7 @@ import { toToken } from './one-time-tokens.ts';
 import { toMessage } from './outbox.ts';
 import { parseRecord } from './records.ts';
 import { toRevocation } from './revocations.ts';
+import { toTokenStatus } from './token-statuses.ts';
 import type { Parameter, Row } from './statements.ts';
 
 interface Table<T> {
@@ -149,6 +150,14 @@ export const TABLES: { readonly [Name in StoreName]: Table<StoreRecords[Name]> }
     toRecord: toRevocation,
     toRow: ({ cursor, kind, subject, issuedBefore, expiresAt }) => ({
       ...{ cursor, kind, subject, issued_before: issuedBefore, expires_at: expiresAt },
+    }),
+  },
+  tokenStatuses: {
+    name: 'token_statuses',
+    toRecord: toTokenStatus,
+    toRow: ({ list, index, jti, subject, clientId, issuedAt, expiresAt }) => ({
+      ...{ list, idx: index, jti, subject, client_id: clientId },
+      ...{ issued_at: issuedAt, expires_at: expiresAt },
     }),
   },
   statistics: {

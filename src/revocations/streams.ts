@@ -1,12 +1,12 @@
 /**
- * The feed as streams of server-sent events: each event is a signed page. One look at the store serves all who listen at
+ * A feed as streams of server-sent events: each event is a signed page. One look at the store serves all who listen at
  * the same place; where nothing happened, an empty page tells at each beat that nothing did. Streams are bounded in
  * number, in what waits for a slow reader, and in their life, since a token that opened one is not looked at again.
  */
 import { Readable } from 'node:stream';
 
 import { AppError } from '../errors.ts';
-import type { Page, RevocationPages } from './revocation-pages.ts';
+import type { Page, RevocationPages } from './pages.ts';
 
 // What another instance wrote is here within a second, with the store's own time.
 const LOOK_MS = 100;
@@ -17,13 +17,11 @@ const LIFE_MS = 600_000;
 // So that streams which an outage made equal do not end, and come again, as one.
 const LIFE_SPREAD = 0.2;
 const MAX_STREAMS = 1_000;
-// A node has one, and another one while it begins anew.
-const MAX_OF_NODE = 4;
 const MAX_WAITING_BYTES = 1024 * 1024;
 const RETRY_AFTER_SECONDS = 5;
 
 export interface RevocationStreams {
-  /** Begins with the page. Throws `overloaded`; a node that has too many loses its oldest. */
+  /** Begins with the page. Throws `overloaded`; a client that has too many loses its oldest. */
   open(clientId: string, first: Page): Promise<Readable>;
   /** Looks for what is new and sends it; gives the milliseconds until the next time. */
   look(): Promise<number>;
@@ -33,6 +31,7 @@ export interface RevocationStreams {
 
 interface RevocationStreamsOptions {
   readonly pages: RevocationPages;
+  readonly maxOfClient: number;
   /** Calls `look` before its time. */
   readonly ring: () => void;
   /** So long a stream lives at most; tests shorten it. */
@@ -49,7 +48,7 @@ interface Listener {
 }
 
 export function createRevocationStreams(options: RevocationStreamsOptions): RevocationStreams {
-  const { pages, ring, lifeMs = LIFE_MS } = options;
+  const { pages, maxOfClient, ring, lifeMs = LIFE_MS } = options;
   // In the order of their opening.
   const listeners = new Set<Listener>();
   let hasEnded = false;
@@ -59,7 +58,7 @@ export function createRevocationStreams(options: RevocationStreamsOptions): Revo
   };
   const makeRoom = (clientId: string): void => {
     const own = [...listeners].filter((listener) => listener.clientId === clientId);
-    own.slice(0, Math.max(0, own.length - MAX_OF_NODE + 1)).forEach(drop);
+    own.slice(0, Math.max(0, own.length - maxOfClient + 1)).forEach(drop);
     if (hasEnded || listeners.size >= MAX_STREAMS) throw tooMany();
   };
   const send = (listener: Listener, page: Page, signed: string): void => {
@@ -71,7 +70,8 @@ export function createRevocationStreams(options: RevocationStreamsOptions): Revo
   };
   const lookAt = async (cursor: number, there: readonly Listener[]): Promise<boolean> => {
     const page = await pages.read(cursor);
-    const due = page.entries.length > 0 ? there : there.filter(isDue);
+    // What is in the other feeds alone can wait, as long as it does not fill the page.
+    const due = page.entries.length > 0 || page.more ? there : there.filter(isDue);
     if (due.length === 0) return false;
     const signed = await pages.sign(page);
     for (const listener of due) if (listeners.has(listener)) send(listener, page, signed);

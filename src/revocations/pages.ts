@@ -1,19 +1,20 @@
 /**
- * The feed as it goes out: pages, each signed as a whole. A page says where it begins and ends, and when it was read, so
+ * A feed as it goes out: pages, each signed as a whole. A page says where it begins and ends, and when it was read, so
  * that whoever stands between can neither invent an entry nor leave one out: the next page would not begin where this
  * one ended, and without pages the feed has ended.
  */
-import type { RevocationStore, StoredRevocation } from '../storage/port.ts';
+import type { RevocationKind, RevocationStore, StoredRevocation } from '../storage/port.ts';
 
 /** At most so many entries are in a page. */
 export const PAGE = 500;
 const MAX_KEPT = 100;
 
-/** One entry as nodes read it; `exp` is when nothing of what it names is good any more. */
+/** One entry as it is read; `exp` is when nothing of what it names is good any more. */
 export type FeedEntry =
   | { readonly jti: string; readonly exp: number }
   | { readonly sub: string; readonly before: number; readonly exp: number }
-  | { readonly client_id: string; readonly before: number; readonly exp: number };
+  | { readonly client_id: string; readonly before: number; readonly exp: number }
+  | { readonly customer: string; readonly before: number; readonly exp: number };
 
 /** What is signed. */
 export interface PageClaims {
@@ -43,6 +44,8 @@ export interface RevocationPages {
 
 interface RevocationPagesOptions {
   readonly store: Pick<RevocationStore, 'list'>;
+  /** What this feed tells of. Its cursor goes on over the others, which are nobody's affair here. */
+  readonly kinds: readonly RevocationKind[];
   /** Signs by RS256, under a type of its own. */
   readonly sign: (claims: PageClaims) => Promise<string>;
   readonly issuer: string;
@@ -51,7 +54,7 @@ interface RevocationPagesOptions {
 }
 
 export function createRevocationPages(options: RevocationPagesOptions): RevocationPages {
-  const { store, sign, issuer, audience, now } = options;
+  const { store, kinds, sign, issuer, audience, now } = options;
   // All who stand at the same place within a second get the same page: one signature, however many they are.
   const kept = new Map<string, Promise<string>>();
   let keptAt = 0;
@@ -60,8 +63,9 @@ export function createRevocationPages(options: RevocationPagesOptions): Revocati
     read: async (after) => {
       const at = now(); // before the store is asked
       const found = await store.list(after, PAGE + 1, at);
-      const entries = found.slice(0, PAGE);
-      const to = entries.at(-1)?.cursor ?? after;
+      const seen = found.slice(0, PAGE);
+      const to = seen.at(-1)?.cursor ?? after;
+      const entries = seen.filter(({ kind }) => kinds.includes(kind));
       return { at, from: after, to, more: found.length > PAGE, entries };
     },
     sign: (page) => {
@@ -83,10 +87,13 @@ const toClaims = ({ at, from, to, more, entries }: Page, iss: string, aud: strin
 function toEntry({ kind, subject, issuedBefore: before, expiresAt: exp }: StoredRevocation): FeedEntry {
   switch (kind) {
     case 'token':
+    case 'customer-token':
       return { jti: subject, exp };
     case 'person':
       return { sub: subject, before, exp };
     case 'node':
       return { client_id: subject, before, exp };
+    case 'customer':
+      return { customer: subject, before, exp };
   }
 }

@@ -1,11 +1,12 @@
-/** `GET /vpn/revocations`: a signed page, or with `Accept: text/event-stream` a stream of them. */
+/** `GET` of a feed: a signed page, or with `Accept: text/event-stream` a stream of them. */
 import Router from 'koa-router';
 import type { Context } from 'koa';
 import { z } from 'zod';
 
 import { AppError } from '../errors.ts';
 import { getBearer } from '../http/bearer.ts';
-import type { FeedRequest, RevocationReading } from './revocation-reading.ts';
+import { hasAlready } from '../http/etag.ts';
+import type { FeedRequest, RevocationReading } from './reading.ts';
 
 /** A cursor as this server gave it: a whole number of milliseconds, more or less. */
 const Cursor = z
@@ -14,10 +15,10 @@ const Cursor = z
   .transform(Number);
 const Query = z.strictObject({ since: Cursor.default(0) });
 
-export function createRevocationRoutes(reading: () => RevocationReading): Router {
+export function createRevocationRoutes(path: string, reading: () => RevocationReading): Router {
   const router = new Router({ sensitive: true });
 
-  router.get('/vpn/revocations', async (ctx) => {
+  router.get(path, async (ctx) => {
     const request: FeedRequest = { bearer: getBearer(ctx), since: sinceOf(ctx) };
     ctx.vary('Accept');
     // A copy is of no use to anybody else, and to the node itself only after it asked again.
@@ -50,16 +51,6 @@ async function answerPage(ctx: Context, request: FeedRequest, reading: Revocatio
   ctx.body = await sign();
   ctx.type = 'application/jwt';
 }
-
-/**
- * RFC 9110 13.1.2. Koa would say no to a request that has `Cache-Control: no-cache`, which is how `fetch` sends one that
- * asks this itself.
- */
-const hasAlready = (ctx: Context, etag: string): boolean =>
-  ctx
-    .get('If-None-Match')
-    .split(',')
-    .some((it) => it.trim().replace(/^W\//, '') === etag);
 
 /** Where a stream broke off (Server-Sent Events 9.2.4), or what was asked for. */
 function sinceOf(ctx: Context): number {

@@ -47,7 +47,7 @@ export function registerGatewayCommands(program: Command, io: Io): void {
       'where nginx or envoy listens, IP:PORT or PORT; 127.0.0.1:8080 where it is left out',
     )
     .option('--config <file>', 'the settings file (CONFIG_FILE)')
-    .option('--output <file>', 'write it to a new file instead of printing it')
+    .option('--output <file>', 'write it to a new file instead of printing it; - prints it, too')
     .option('--json', 'print one JSON document')
     .addHelpText('after', `\nExample:\n  ${EXAMPLE}`)
     .action((gateway: string, options: Options, command: Command) => generate(io, gateway, options, command));
@@ -63,7 +63,7 @@ function generate(io: Io, gateway: string, options: Options, command: Command): 
   }
   const { output, json } = options;
   const text = write(toGuarded(io, options, command));
-  const file = output === undefined ? null : path.resolve(io.cwd, output);
+  const file = output === undefined || output === '-' ? null : path.resolve(io.cwd, output);
   if (file !== null) writeNewFile(file, text, command);
   if (json === true) printJson(io, { gateway, ...(file !== null && { file }), text });
   else io.out(file === null ? text : `Wrote the configuration of ${gateway} to ${file}.\n`);
@@ -103,7 +103,7 @@ function readOrigin(option: string, text: string, command: Command): Origin {
   const host = hostname.replaceAll(/[[\]]/g, '');
   if (!isPlain || port === '0' || (isIP(host) === 0 && !NAME.test(host))) {
     return command.error(
-      `error: ${option}: found "${text}"; expected an origin, http(s)://host[:port], without path, query, fragment and ` +
+      `error: ${option}: found "${withoutPassword(text)}"; expected an origin, http(s)://host[:port], without path, query, fragment and ` +
         `user, such as: ${option} ${option === '--issuer' ? 'https://auth.example.com' : 'http://127.0.0.1:8022'}`,
     );
   }
@@ -112,6 +112,8 @@ function readOrigin(option: string, text: string, command: Command): Origin {
   const endpoint = `${hostname}:${portNumber}`;
   return { isTls, host, isAddress: isIP(host) !== 0, port: portNumber, authority, endpoint };
 }
+
+const withoutPassword = (text: string): string => text.replace(/:[^:/]*@/, ':…@');
 
 function readListen(text: string, command: Command): Guarded['listen'] {
   const { host = '127.0.0.1', port = '' } = /^(?:(?<host>.+):)?(?<port>\d{1,5})$/.exec(text)?.groups ?? {};

@@ -26,7 +26,8 @@ export const tellAccess = (engine: Engine, events: AccessEvents): Engine => ({
       const address = await engine.interactions.consent(...request);
       if (asked !== null && asked.accountId !== null) {
         const { accountId, client, missing } = asked;
-        const scopes = [...missing.scopes, ...Object.values(missing.resources).flat()];
+        // A service may have a scope by the name of one of ours.
+        const scopes = [...new Set([...missing.scopes, ...Object.values(missing.resources).flat()])];
         events.consentGranted({ accountId, clientId: client.clientId, scopes });
       }
       return address;

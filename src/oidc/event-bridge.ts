@@ -25,11 +25,12 @@ export interface RefusedEvent {
 export function createEventBridge(provider: Provider, events: EngineEvents, showDetail: boolean): void {
   provider.on('grant.success', (ctx) => {
     const { client, params } = ctx.oidc;
+    const { scope = params?.['scope'] } = ctx.body as { readonly scope?: unknown }; // what was given, or asked for
     events.tokenIssued({
       requestId: requestIdOf(ctx),
       clientId: client?.clientId ?? '',
       grantType: asText(params?.['grant_type']),
-      scope: asText(params?.['scope']),
+      scope: asText(scope),
     });
   });
 

@@ -1,6 +1,6 @@
 /** `portcullis gateway generate`: what it writes for each gateway, and what it refuses. `gateway/` runs them. */
 import { describe, expect, test } from '@jest/globals';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseDocument } from 'yaml';
 
@@ -202,6 +202,10 @@ describe('gateway generate', () => {
     expect(Object.keys(documentOf(printed))).toEqual(['gateway', 'text']);
     const told = await generate(['kong', ...ISSUER, ...UPSTREAM, '--output', 'kong.yaml'], {}, cwd);
     expect(told.out).toBe(`Wrote the configuration of kong to ${join(cwd, 'kong.yaml')}.\n`);
+    expect((await generate(['kong', ...ISSUER, ...UPSTREAM, '--output', '-'], {}, cwd)).out).toBe(
+      readFileSync(join(cwd, 'kong.yaml'), 'utf8'),
+    );
+    expect(readdirSync(cwd)).not.toContain('-');
   });
 
   test.each(['nginx', ...YAML])('an audience means nothing to %s but itself', async (gateway) => {
@@ -244,6 +248,12 @@ describe('gateway generate refuses', () => {
     expect(upstream).toContain(`--upstream: found "${origin}"; ${expected}--upstream http://127.0.0.1:8022`);
     const issuer = await refusal(['kong', ...UPSTREAM, '--issuer', origin]);
     expect(issuer).toContain(`--issuer: found "${origin}"; ${expected}--issuer https://auth.example.com`);
+  });
+
+  test('a password in an origin, and does not repeat it', async () => {
+    const told = await refusal(['nginx', ...ISSUER, '--upstream', 'http://user:pass-4711@api.example.com']);
+    expect(told).toContain('--upstream: found "http://user:…@api.example.com"; expected');
+    expect(told).not.toContain('4711');
   });
 
   test.each([

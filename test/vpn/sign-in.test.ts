@@ -50,12 +50,16 @@ describeOnBothStores('signing in at a VPN node', (store) => {
       accountId: bob.id,
       grantType: 'authorization_code',
     });
+    const told: unknown = JSON.parse(await server().logged('"token_issued"', 'authorization_code', node.id));
+    expect(told).toMatchObject({ scope: tokens.scope });
   });
 
   test('asks for each thing once on the page for consent', async () => {
     const { journey } = await signInAt(server(), node, await server().createAccount(), withResource());
     expect(journey.met.at(-1)?.asked).toEqual(['openid', 'profile', 'email', 'read']);
-    expect(journey.met.at(-1)?.html).toContain('use the VPN in your name');
+    expect(journey.met.at(-1)?.html).toContain(
+      'use the VPN in your name, with your username, your email address and your role',
+    );
   });
 
   test('names the VPN on that page whatever the node asks for, since any token of a person can be exchanged', async () => {

@@ -11,6 +11,7 @@ export default {
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
   testTimeout: 30_000,
-  // One more than there are cores: much of what they do is waiting.
-  maxWorkers: availableParallelism() + 1,
+  // Two at least: one would run all files in one process, whose memory grows with each. No more than there are cores: what
+  // is promised within seconds is measured.
+  maxWorkers: Math.max(2, availableParallelism() - 1),
 };

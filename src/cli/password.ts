@@ -35,8 +35,9 @@ async function readPipe(io: Io): Promise<string> {
 
 async function ask(io: Io): Promise<string> {
   const password = await io.input.askHidden('Password: ');
-  const again = password === null ? null : await io.input.askHidden('Once more: ');
-  if (password === null || again === null) throw refused('No password was given, so nothing was changed.');
+  const isGiven = password !== null && password !== '';
+  const again = isGiven ? await io.input.askHidden('Once more: ') : null;
+  if (!isGiven || again === null) throw refused('No password was given, so nothing was changed.');
   if (password !== again) throw refused('These were two different passwords, so nothing was changed.');
   return password;
 }

@@ -309,6 +309,7 @@ describeOnBothStores('users', (store) => {
           [{ stdin: terminal(`${OTHER}\r`, 'x\r') }, /two different passwords, so nothing was changed/],
           [{ stdin: terminal('abc\u0003') }, /No password was given, so nothing was changed/],
           [{ stdin: terminal('\u0004') }, /No password was given, so nothing was changed/],
+          [{ stdin: terminal('\r') }, /No password was given, so nothing was changed/],
         ];
         for (const [given, sentence] of refusals) expectRefusal(await reset(given), sentence);
         expect(await isPassword(name, PASSWORD)).toBe(true);

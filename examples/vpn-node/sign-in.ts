@@ -90,6 +90,10 @@ async function orProblem<T>(work: () => Promise<T>): Promise<T> {
 /** Whose fault it was decides: what Portcullis refused by its own word, an answer that is not right, or an outage. */
 function toProblem(error: unknown): Problem {
   const { error: refused, code, status } = error as Readonly<Record<string, unknown>>; // whatever the library throws
+  // By the answer that came with the browser (RFC 6749 4.1.2.1).
+  if (refused === 'access_denied' && code === 'OAUTH_AUTHORIZATION_RESPONSE_ERROR') {
+    return new Problem(403, 'You did not allow it, so you are not signed in.');
+  }
   if (typeof refused === 'string' && !(Number(status) >= 500)) {
     return new Problem(403, `Portcullis refused: ${refused}.`);
   }

@@ -5,10 +5,10 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
 
-import type { Administration } from '../composition/administration.ts';
+import type { Administration, LostCredentials } from '../composition/administration.ts';
 import { administer } from './administer.ts';
 import { registerClientLogouts } from './client-logouts.ts';
-import { addKeyOptions, hasKeyOptions, registerEnrol, revokeKeys } from './vpn-enrolment.ts';
+import { addKeyOptions, hasKeyOptions, registerEnrol, revokeKeys, tellLost } from './vpn-enrolment.ts';
 import { byOption, FIELDS, given, KEY_METHOD, nodeInput, readClientInput } from './client-input.ts';
 import { fail, printJson } from './io.ts';
 import type { Io } from './io.ts';
@@ -129,8 +129,12 @@ function registerNoun(program: Command, io: Io, noun: Noun): void {
     )
     .action((clientId: string, options: { overlap: number; json?: true }, command: Command) =>
       administer(io, command, async (administration) => {
-        const secret = await administration.rotateSecret(clientId, noun.isVpnNode, options.overlap);
-        printSecret(io, options.json === true, clientId, secret, 'rotated');
+        const { overlap, json } = options;
+        const rotate = () => administration.rotateSecret(clientId, noun.isVpnNode, overlap);
+        const { done: secret, lost } = await losing(administration, noun, clientId, rotate);
+        const ended = lost && tellLost(clientId, lost, overlap > 0 ? ROTATED_BEFORE : ROTATED);
+        const hint = ended !== null && overlap === 0 ? `${ended} ${OVERLAP_HINT}` : ended;
+        printSaved(io, json === true, { clientId, secret, done: 'rotated', ended: hint });
       }),
     );
 }
@@ -149,12 +153,8 @@ function registerSaves(io: Io, noun: Noun, add: AddVerb): void {
         self.error('error: nothing to change: name what changes by an option');
       const input = noun.isVpnNode ? nodeInput(options) : readClientInput(io, options);
       if (input === null) return undefined;
-      const change: Change = { verb, clientId, input, isJson: options['json'] === true };
-      return administer(io, self, async (administration) => {
-        if (hasKeyOptions(options)) await revokeKeys(administration.nodes, clientId, options);
-        if (isSaved || verb === 'create') await save(io, administration, noun, change);
-        else printSecret(io, change.isJson, clientId, null, `${verb}d`);
-      });
+      const change: Change = { verb, clientId, input, options, isSaved: isSaved || verb === 'create' };
+      return administer(io, self, (administration) => save(io, administration, noun, change));
     });
   }
 }
@@ -177,25 +177,65 @@ interface Change {
   readonly verb: 'create' | 'update';
   readonly clientId: string;
   readonly input: Readonly<Record<string, unknown>>;
-  readonly isJson: boolean;
+  readonly options: Options;
+  /** False where the options speak of keys alone. */
+  readonly isSaved: boolean;
 }
 
-async function save(
-  io: Io,
-  administration: Administration,
-  { isVpnNode }: Noun,
-  { verb, clientId, input, isJson }: Change,
-): Promise<void> {
-  const outcome = await administration.saveClient(verb, clientId, isVpnNode, given(input, isVpnNode));
-  if (!outcome.ok) fail(io, outcome.faults.map(byOption).join('\n'));
-  else printSecret(io, isJson, clientId, outcome.secret, `${verb}d`);
-}
-
-function printSecret(io: Io, isJson: boolean, clientId: string, secret: string | null, done: string): void {
-  if (isJson) {
-    printJson(io, { client_id: clientId, ...(secret !== null && { client_secret: secret }), done });
+async function save(io: Io, administration: Administration, noun: Noun, change: Change): Promise<void> {
+  const { verb, clientId, input, options, isSaved } = change;
+  const { done: outcome, lost } = await losing(administration, noun, clientId, async () => {
+    if (hasKeyOptions(options)) await revokeKeys(administration.nodes, clientId, options);
+    return isSaved
+      ? administration.saveClient(verb, clientId, noun.isVpnNode, given(input, noun.isVpnNode))
+      : ({ ok: true, secret: null } as const);
+  });
+  const ended = lost && tellLost(clientId, lost, REPLACED);
+  if (!outcome.ok) {
+    fail(io, [...outcome.faults.map(byOption), ...(ended === null ? [] : [ended])].join('\n'));
     return;
   }
-  io.out(`${clientId}: ${done}.\n`);
+  const isJson = options['json'] === true;
+  printSaved(io, isJson, { clientId, secret: outcome.secret, done: `${verb}d`, ended });
+  if (noun.isVpnNode && verb === 'create' && options['authMethod'] === KEY_METHOD && !isJson) {
+    io.err(`It has no key yet, by which it comes in: portcullis vpn-nodes enrol ${clientId}\n`);
+  }
+}
+
+const REPLACED = { old: 'Its secret', left: 'the secret' };
+const ROTATED = { old: 'The secret before it', left: 'the new one' };
+const ROTATED_BEFORE = { old: 'The secret that an earlier rotation left', left: 'the new one' };
+const OVERLAP_HINT = 'With --overlap SECONDS the old secret goes on for so long, and ends nothing.';
+
+/** A VPN node may lose by it what it holds; null where it does not, and for a client. */
+async function losing<T>(
+  { nodes }: Administration,
+  { isVpnNode }: Noun,
+  clientId: string,
+  work: () => Promise<T>,
+): Promise<{ readonly done: T; readonly lost: LostCredentials | null }> {
+  return isVpnNode ? nodes.losing(clientId, work) : { done: await work(), lost: null };
+}
+
+interface Saved {
+  readonly clientId: string;
+  readonly secret: string | null;
+  readonly done: string;
+  /** What ended by it, in words. */
+  readonly ended: string | null;
+}
+
+function printSaved(io: Io, isJson: boolean, { clientId, secret, done, ended }: Saved): void {
+  if (isJson) {
+    const tokens = ended !== null && { tokens_ended: true };
+    printJson(io, {
+      client_id: clientId,
+      ...(secret !== null && { client_secret: secret }),
+      done,
+      ...tokens,
+    });
+    return;
+  }
+  io.out(`${clientId}: ${done}.${ended === null ? '' : ` ${ended}`}\n`);
   if (secret !== null) io.out(`client_secret: ${secret}\nIt is shown this once: only its digest is kept.\n`);
 }

@@ -59,6 +59,17 @@ async function makeTestToken(io: Io, options: Options, command: Command): Promis
   }
   const now = Math.floor(Date.now() / 1000);
   const token = await signTestToken(options, secrets.vpnTestSecret, now);
+  warnOfRole(io, options.role, config.vpn.roles);
   if (options.json === true) printJson(io, { token });
   else io.out(`${token}\n`);
+}
+
+/** The token is good nevertheless: a node may have roles of its own. */
+function warnOfRole(io: Io, role: string, roles: Readonly<Record<string, number>>): void {
+  if (Object.hasOwn(roles, role)) return;
+  const [least] = Object.keys(roles).toSorted((one, other) => (roles[one] ?? 0) - (roles[other] ?? 0));
+  const names = Object.keys(roles).join(', ');
+  io.err(
+    `${role} is none of the roles of vpn.roles (${names}): a node takes it as the least one, ${least}.\n`,
+  );
 }

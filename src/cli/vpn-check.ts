@@ -13,7 +13,7 @@ import {
   readNodeSettings,
 } from '../sdk/node/node.ts';
 import type { Caller, JwtService, NodeSettings, OAuth2Client, TokenValidator } from '../sdk/node/node.ts';
-import { fail, printJson } from './io.ts';
+import { EXIT, fail, printJson } from './io.ts';
 import type { Io } from './io.ts';
 
 interface Options {
@@ -26,6 +26,7 @@ interface Parts {
   readonly client: OAuth2Client;
   readonly validator: TokenValidator;
   readonly service: JwtService;
+  readonly settings: NodeSettings;
 }
 
 /** A step that was done: what it showed, in a word or two, and how long it took. */
@@ -58,18 +59,46 @@ async function check(io: Io, options: Options): Promise<void> {
   const parts = openParts(io);
   if (parts === null) return;
   const steps: Step[] = [];
-  const tell = (step: Step): void => {
-    steps.push(step);
-    if (options.json !== true) io.out(`ok  ${step.name}: ${step.result} (${step.milliseconds} ms)\n`);
+  let begun = '';
+  const telling: Telling = {
+    begins: (name) => void (begun = name),
+    done: (step) => {
+      steps.push(step);
+      if (options.json !== true) io.out(`ok  ${step.name}: ${step.result} (${step.milliseconds} ms)\n`);
+    },
   };
   try {
-    const caller = await runSteps(parts, options, tell);
+    const caller = await runSteps(parts, options, telling);
     if (options.json === true) printJson(io, { ok: true, steps, claims: caller.claims });
     else io.out(`${caller.username} is a VPN node of ${caller.issuer}: its JWT is good.\n`);
   } catch (error) {
     if (!Error.isError(error)) throw error;
-    fail(io, `${messageOf(error)}${steps.length === 0 ? '' : ` (after: ${names(steps)})`}`, 'failed');
+    const sentence = `${messageOf(error, parts.settings)}${steps.length === 0 ? '' : ` (after: ${names(steps)})`}`;
+    if (options.json === true) refuseWithSteps(io, { sentence, steps, begun });
+    else {
+      io.out(`FAILED  ${begun}\n`);
+      fail(io, sentence, 'failed');
+    }
   }
+}
+
+interface Refused {
+  readonly sentence: string;
+  readonly steps: readonly Step[];
+  readonly begun: string;
+}
+
+/** As `fail`, with what was done until then. */
+function refuseWithSteps(io: Io, { sentence, steps, begun }: Refused): void {
+  io.err(`${sentence}\n`);
+  printJson(io, { error: { code: 'failed', message: sentence }, failed_step: begun, steps });
+  io.setExitCode(EXIT.failed);
+}
+
+/** Hears which step begins, and which one is done. */
+interface Telling {
+  begins(name: string): void;
+  done(step: Step): void;
 }
 
 const names = (steps: readonly Step[]): string => steps.map(({ name }) => name).join(', ');
@@ -81,7 +110,7 @@ function openParts(io: Io): Parts | null {
     const client = createOAuth2Client(settings);
     // Test tokens are not what is checked here, so a secret for them is no fault of this command's.
     const validator = createTokenValidator({ ...settings, testSecret: undefined });
-    return { client, validator, service: createJwtService({ client, validator }) };
+    return { client, validator, service: createJwtService({ client, validator }), settings };
   } catch (error) {
     if (!Error.isError(error)) throw error;
     fail(io, error.message, 'invalid_configuration');
@@ -96,14 +125,15 @@ const fileSettings = ({ cwd }: Io, settings: NodeSettings): NodeSettings => {
 };
 
 async function runSteps(
-  { client, validator, service }: Parts,
+  { client, validator, service, settings }: Parts,
   { forceRefresh, clearCache }: Options,
-  tell: (step: Step) => void,
+  telling: Telling,
 ): Promise<Caller> {
   const step = async <T>(name: string, work: () => Promise<T>, describe: (result: T) => string) => {
+    telling.begins(name);
     const began = performance.now();
     const result = await work();
-    tell({ name, result: describe(result), milliseconds: Math.round(performance.now() - began) });
+    telling.done({ name, result: describe(result), milliseconds: Math.round(performance.now() - began) });
     return result;
   };
   const oauth2Token = await step(
@@ -116,8 +146,8 @@ async function runSteps(
     () => client.getJwtToken(oauth2Token),
     () => 'VPN JWT issued',
   );
-  const caller = await step('verification', () => verifyOwn(validator, exchanged), describeCaller);
-
+  const verify = () => verifyOwn(validator, exchanged, settings);
+  const caller = await step('verification', verify, describeCaller);
   const kept = await step(
     'cache',
     () => service.getJwtToken(),
@@ -140,11 +170,38 @@ async function runSteps(
 }
 
 /** It is the node's own that must come back, whatever else the keys verify. */
-async function verifyOwn(validator: TokenValidator, jwt: string): Promise<Caller> {
-  const caller = await validator.verify(jwt);
+async function verifyOwn(validator: TokenValidator, jwt: string, settings: NodeSettings): Promise<Caller> {
+  const caller = await validator.verify(jwt).catch((error: unknown) => {
+    const difference = differenceOf(jwt, settings);
+    throw difference === null ? error : new Error(`${difference}.`, { cause: error });
+  });
   if (caller.kind === 'node') return caller;
   throw new Error('The JWT is not one of a node: check PORTBRO_VPN_AUTH_URL.');
 }
+
+/** Which claim is not the one that the settings name; null where it is something else. The JWT is not verified. */
+function differenceOf(jwt: string, { issuer, audience }: NodeSettings): string | null {
+  const { iss, aud } = claimsIn(jwt);
+  if (iss !== undefined && iss !== issuer) {
+    return `The JWT has iss ${shown(iss)}, PARENT_ISSUER is ${shown(issuer)}`;
+  }
+  if (aud === undefined || [aud].flat().includes(audience)) return null;
+  return `The JWT has aud ${shown(aud)}, PARENT_AUDIENCE is ${shown(audience)}`;
+}
+
+/** None where it cannot be read. */
+function claimsIn(jwt: string): Readonly<Record<string, unknown>> {
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString());
+    return typeof claims === 'object' && claims !== null ? { ...claims } : {};
+  } catch {
+    return {};
+  }
+}
+
+const MAX_SHOWN = 200;
+
+const shown = (claim: unknown): string => JSON.stringify(claim).slice(0, MAX_SHOWN);
 
 const describeCaller = ({ username, claims }: Caller): string =>
   `good, of ${username} for ${String(claims['aud'])}`;
@@ -161,8 +218,11 @@ async function getOther(known: string, get: () => Promise<string>): Promise<stri
 }
 
 /** What the guard says to callers needs a word more here, where nobody called. */
-function messageOf({ message, ...error }: Error): string {
-  const { code } = error as { readonly code?: unknown }; // those of the package have one
+function messageOf({ message, ...error }: Error, { privateKeyFile, issuer }: NodeSettings): string {
+  const { code, oauthError } = error as { readonly code?: unknown; readonly oauthError?: unknown }; // of the package
+  if (oauthError === 'invalid_client' && privateKeyFile !== undefined) {
+    return `${message} The key signs for PARENT_ISSUER, which is ${shown(issuer)}: it has to be the server’s issuer exactly.`;
+  }
   if (code === 'ERR_GUARD_TOKEN_INVALID') {
     return `${message} Check PARENT_ISSUER, PARENT_AUDIENCE and PARENT_JWKS_URL.`;
   }

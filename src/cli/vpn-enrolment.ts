@@ -1,7 +1,10 @@
-/** `portcullis vpn-nodes enrol`, by which a node registers a key of its own, and the options that take its keys away. */
+/**
+ * `portcullis vpn-nodes enrol`, by which a node registers a key of its own, the options that take its keys away, and what
+ * is told where that ends all that the node holds.
+ */
 import type { Command } from 'commander';
 
-import type { Administration } from '../composition/administration.ts';
+import type { Administration, LostCredentials } from '../composition/administration.ts';
 import { administer } from './administer.ts';
 import { byOption } from './client-input.ts';
 import { fail, printJson } from './io.ts';
@@ -60,6 +63,7 @@ async function enrol(
   io.out(`enrolment_code: ${code}\n`);
   io.out(`Good once, until ${expiresAt}. It is shown this once: only its digest is kept.\n`);
   io.out('The key that comes by it takes the place of whatever the node authenticates by until then.\n');
+  if (!isNew) io.out('Every token that the node got by that ends then: it gets new ones by the key.\n');
 }
 
 /** Adds those of `update`. */
@@ -84,3 +88,21 @@ export const revokeKeys = (
 ): Promise<void> =>
   // Commander collects texts.
   nodes.revoke(clientId, (revokeKey ?? []) as readonly string[], revokeCode === true);
+
+/** How the node goes on, in words; `secret` is what its secret is called here. */
+export function tellLost(
+  clientId: string,
+  { keys, hasSecret, left }: LostCredentials,
+  secret: { readonly old: string; readonly left: string },
+): string {
+  // A node has a secret or keys, never both.
+  const what = hasSecret
+    ? `${secret.old} is`
+    : keys.length > 1
+      ? `The keys ${keys.join(', ')} are`
+      : `The key ${keys.join()} is`;
+  const all = `${what} over, and so is every token that the node got for itself, and every VPN JWT of its people`;
+  if (left.hasSecret) return `${all}; it gets new ones by ${secret.left}.`;
+  if (left.keys > 0) return `${all}; it gets new ones by its other ${left.keys === 1 ? 'key' : 'keys'}.`;
+  return `${all}. The node has no key now: portcullis vpn-nodes enrol ${clientId}`;
+}

@@ -7,12 +7,14 @@ import { resolve } from 'node:path';
 import { Option } from 'commander';
 import type { Command } from 'commander';
 
-import { enrol, rotateKey } from '../sdk/node/node.ts';
+import { enrol, readNodeSettings, rotateKey } from '../sdk/node/node.ts';
 import type { NodeAlgorithm, NodeKeys } from '../sdk/node/node.ts';
 import { fail, printJson } from './io.ts';
 import type { Io } from './io.ts';
 
 const MAX_CODE_BYTES = 1_024;
+/** The client id of the node that a code is for, and what nobody guesses. */
+const CODE = /^(?<node>.+)\.[\w-]{43}$/;
 const SETTINGS = `
 It reads PARENT_ISSUER and PORTBRO_PRIVATE_KEY_FILE`;
 
@@ -59,8 +61,18 @@ async function enrolNode(io: Io, { alg, json }: Options): Promise<void> {
     fail(io, sentence, 'invalid_configuration');
     return;
   }
+  const node = CODE.exec(code)?.groups?.['node'] ?? settings.clientId;
+  // Before it is sent, which would use it up.
+  if (settings.clientId !== '' && node !== settings.clientId) {
+    fail(io, otherNode(node, settings.clientId), 'invalid_configuration');
+    return;
+  }
   await tell(io, json, 'enrolled', settings, () => enrol({ ...settings, code, algorithm: alg }));
 }
+
+const otherNode = (node: string, clientId: string): string =>
+  `The code is for ${node}, and PORTBRO_CLIENT_ID is ${clientId}: set that to ${node}, or take a code of ` +
+  `\`portcullis vpn-nodes enrol ${clientId}\`. The code was not used.`;
 
 /** Not an argument: whoever lists the processes of the machine would see it. */
 async function readCode({ env, input }: Io): Promise<string> {
@@ -79,10 +91,11 @@ async function rotateNode(io: Io, { alg, json }: Options): Promise<void> {
 interface Settings {
   readonly issuer: string;
   readonly privateKeyFile: string;
+  /** Empty where it is not set, and not needed. */
   readonly clientId: string;
 }
 
-/** Null, and told, where one is missing. */
+/** Null, and told, where one is missing, or the issuer is no address. */
 function readSettings(io: Io, needed: readonly string[]): Settings | null {
   const missing = needed.filter((name) => (io.env[name] ?? '') === '');
   if (missing.length > 0) {
@@ -91,6 +104,14 @@ function readSettings(io: Io, needed: readonly string[]): Settings | null {
     return null;
   }
   const { PARENT_ISSUER: issuer = '', PORTBRO_PRIVATE_KEY_FILE: file = '', PORTBRO_CLIENT_ID = '' } = io.env;
+  try {
+    // As for `vpn-check`; whoever enrols needs no id, which plays no part here.
+    readNodeSettings({ PARENT_ISSUER: issuer, PORTBRO_PRIVATE_KEY_FILE: file, PORTBRO_CLIENT_ID: 'any' });
+  } catch (error) {
+    if (!Error.isError(error)) throw error;
+    fail(io, error.message, 'invalid_configuration');
+    return null;
+  }
   return { issuer, privateKeyFile: resolve(io.cwd, file), clientId: PORTBRO_CLIENT_ID };
 }
 
@@ -102,13 +123,13 @@ async function tell(
   work: () => Promise<NodeKeys>,
 ): Promise<void> {
   try {
-    const { clientId, kid, keys } = await work();
+    const { clientId, kid, algorithm, keys } = await work();
     const shown = keys.map((key) => ({ kid: key.kid, expires_at: toTime(key.expiresAt) }));
     if (json === true) {
-      printJson(io, { client_id: clientId, kid, keys: shown, file, done });
+      printJson(io, { client_id: clientId, kid, alg: algorithm, keys: shown, file, done });
       return;
     }
-    io.out(`${clientId}: ${done}. Its key ${kid} is in ${file}.\n`);
+    io.out(`${clientId}: ${done}. Its ${algorithm} key ${kid} is in ${file}.\n`);
     for (const { kid: old, expires_at: until } of shown) {
       if (until !== null) io.out(`The key ${old} goes on until ${until}.\n`);
     }

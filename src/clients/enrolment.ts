@@ -118,7 +118,9 @@ const REFUSALS: Readonly<Record<Refusal, string>> = {
   refused: 'The key or the code was used or taken away meanwhile.',
   superseded: 'A newer key of this node is there: sign the request by that one.',
   reused: 'This node has that key already: make a new one.',
-  full: `A node has ${MAX_KEYS} keys at most: wait until an older one ends, or have it revoked.`,
+  full:
+    `A node has ${MAX_KEYS} keys at most: wait until an older one ends, or end one by ` +
+    '`portcullis vpn-nodes update ID --revoke-key KID` (`vpn-nodes show ID` lists them).',
 };
 
 /** Somebody else was first: the answer is that of whoever comes later. */

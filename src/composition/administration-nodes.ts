@@ -1,18 +1,27 @@
 /** The part of administration for the enrolment of VPN nodes: codes, and taking keys away. */
 import { createEnrolmentRegistry } from '../clients/enrolment.ts';
 import type { EnrolmentCode } from '../clients/enrolment.ts';
-import { KEY_METHOD } from '../clients/node-keys.ts';
+import { KEY_METHOD, liveKeys } from '../clients/node-keys.ts';
 import type { ClientRegistry } from '../clients/registry.ts';
 import { saveClient } from '../clients/save.ts';
 import type { Recorder } from '../audit/entry.ts';
 import { AppError } from '../errors.ts';
-import type { ClientStore } from '../storage/port.ts';
+import type { Client, ClientStore } from '../storage/port.ts';
 
 export type EnrolOutcome =
   | { readonly ok: true; readonly isNew: boolean; readonly code: string; readonly expiresAt: string }
   | { readonly ok: false; readonly faults: readonly string[] };
 
+/** What a node lost before its end, with which all ends that it holds (`vpn/ending-stores.ts`), and what it has left. */
+export interface LostCredentials {
+  readonly keys: readonly string[];
+  readonly hasSecret: boolean;
+  readonly left: { readonly keys: number; readonly hasSecret: boolean };
+}
+
 export interface NodeAdministration {
+  /** Does what may take credentials of a node away, and tells which it lost by that; null where it lost none. */
+  losing<T>(clientId: string, work: () => Promise<T>): Promise<{ done: T; lost: LostCredentials | null }>;
   /** A code for the node; where there is none of that id, it is made first, without a secret. */
   enrol(clientId: string, lifetimeSeconds: number, name: string | undefined): Promise<EnrolOutcome>;
   /** Ends keys of a node at once, and its code. */
@@ -37,6 +46,11 @@ export function createNodeAdministration(options: NodeAdministrationOptions): No
   };
 
   return {
+    losing: async (clientId, work) => {
+      const before = await store.find(clientId);
+      const done = await work();
+      return { done, lost: lostBetween(before, await store.find(clientId), now()) };
+    },
     enrol: async (clientId, lifetimeSeconds, name) => {
       const isNew = !(await isNode(clientId));
       const named = name !== undefined && { name };
@@ -55,6 +69,21 @@ export function createNodeAdministration(options: NodeAdministrationOptions): No
     },
   };
 }
+
+function lostBetween(before: Client | null, after: Client | null, now: number): LostCredentials | null {
+  const [had, has] = [credentialsOf(before, now), credentialsOf(after, now)];
+  const keys = had.keys.filter((kid) => !has.keys.includes(kid));
+  const hasSecret = had.secrets.some((it) => !has.secrets.includes(it));
+  const left = { keys: has.keys.length, hasSecret: has.secrets.length > 0 };
+  return keys.length > 0 || hasSecret ? { keys, hasSecret, left } : null;
+}
+
+const credentialsOf = (client: Client | null, now: number) => ({
+  keys: client === null ? [] : liveKeys(client, now).map(({ kid }) => kid),
+  secrets: (client?.secrets ?? [])
+    .filter(({ expiresAt }) => expiresAt === null || expiresAt > now)
+    .map(({ hash }) => hash),
+});
 
 const toShown = ({ code, expiresAt }: EnrolmentCode) => ({
   code,

@@ -115,8 +115,14 @@ describeOnBothStores('clients and VPN nodes', (store) => {
       const { id, secret: first } = await create(noun);
       const rotated = await cli(noun, 'rotate-secret', id);
       const second = SECRET.exec(rotated.out)?.[1] ?? '';
+      const ended =
+        noun === 'clients'
+          ? ''
+          : ' The secret before it is over, and so is every token that the node got for itself, and every VPN JWT ' +
+            'of its people; it gets new ones by the new one. With --overlap SECONDS the old secret goes on for so ' +
+            'long, and ends nothing.';
       expect(rotated.out).toBe(
-        `${id}: rotated.\nclient_secret: ${second}\nIt is shown this once: only its digest is kept.\n`,
+        `${id}: rotated.${ended}\nclient_secret: ${second}\nIt is shown this once: only its digest is kept.\n`,
       );
       expect([await tokenStatus(id, first), await tokenStatus(id, second)]).toEqual([401, 200]);
       const third = String(
@@ -127,6 +133,16 @@ describeOnBothStores('clients and VPN nodes', (store) => {
       expect([await tokenStatus(id, second), await tokenStatus(id, third)]).toEqual([200, 200]);
       server().advance(overlap + 1);
       expect([await tokenStatus(id, second), await tokenStatus(id, third)]).toEqual([401, 200]);
+    });
+
+    test('rotate-secret with an overlap ends nothing, but what an earlier overlap left', async () => {
+      const { id } = await create(noun);
+      const rotate = async (): Promise<string> =>
+        (await cli(noun, 'rotate-secret', id, '--overlap', '600')).out.split('\n')[0] ?? '';
+      expect(await rotate()).toBe(`${id}: rotated.`);
+      const ended = / The secret that an earlier rotation left is over, and so is .* by the new one\.$/;
+      if (noun === 'clients') expect(await rotate()).toBe(`${id}: rotated.`);
+      else expect(await rotate()).toMatch(ended);
     });
 
     test('delete ends it, and a second time there is nothing to delete', async () => {

@@ -44,6 +44,17 @@ describe('test-token', () => {
     expect(documentOf(one)['token']).not.toBe(documentOf(other)['token']);
   });
 
+  test('warns of a role that a node does not know, and makes the token', async () => {
+    const { out, err, code } = await make([...ALICE.slice(0, 5), 'admn', '--json']);
+    expect([code, err]).toEqual([
+      0,
+      'admn is none of the roles of vpn.roles (basic, manager, admin): a node takes it as the least one, basic.\n',
+    ]);
+    expect(Object.keys(JSON.parse(out) as object)).toEqual(['token']);
+    expect((await make([...ALICE.slice(0, 5), 'toString'])).err).toMatch(/^toString is none/);
+    expect((await make([...ALICE.slice(0, 5), 'basic'])).err).toBe('');
+  });
+
   test('takes the secret from a file', async () => {
     const cwd = makeFolder();
     writeFile(cwd, 'secret', `${SECRET}\n`);

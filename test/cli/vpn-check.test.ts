@@ -80,7 +80,17 @@ describe('vpn-check at the server', () => {
     [
       'another audience',
       { PARENT_AUDIENCE: 'shop' },
-      /Check PARENT_ISSUER, PARENT_AUDIENCE and PARENT_JWKS_URL\. \(after: access token, exchange\)/,
+      /^The JWT has aud "vpn-node", PARENT_AUDIENCE is "shop"\. \(after: access token, exchange\)/,
+    ],
+    [
+      'another host name in the issuer',
+      { PARENT_ISSUER: 'LOOPBACK' },
+      /^The JWT has iss "http:\/\/localhost:\d+", PARENT_ISSUER is "http:\/\/127\.0\.0\.1:\d+"\. /,
+    ],
+    [
+      'a slash behind the issuer',
+      { PARENT_ISSUER: 'PARENT/' },
+      /^The JWT has iss "http:\/\/localhost:\d+", PARENT_ISSUER is "http:\/\/localhost:\d+\/"\. /,
     ],
     [
       'no keys',
@@ -91,13 +101,30 @@ describe('vpn-check at the server', () => {
   ])('says what is wrong with %s', async (_name, changes, sentence) => {
     const replaced = Object.entries(changes).map(([key, value]) => [
       key,
-      value.replace('PARENT', server.issuer),
+      value
+        .replace('PARENT', server.issuer)
+        .replace('LOOPBACK', server.issuer.replace('localhost', '127.0.0.1')),
     ]);
     const all = { ...env, ...(Object.fromEntries(replaced) as Record<string, string>) };
     const { out, err, code } = await check(all, '--json');
     expect([code, err]).toEqual([1, expect.stringMatching(sentence)]);
-    expect(JSON.parse(out)).toEqual({ error: { code: 'failed', message: err.trim() } });
+    const { error, failed_step: failed, steps } = JSON.parse(out) as Record<string, unknown>;
+    expect(error).toEqual({ code: 'failed', message: err.trim() });
+    const names = (steps as { name: string }[]).map(({ name }) => name); // as with those that went well
+    expect([...names, failed]).toEqual(
+      ['access token', 'exchange', 'verification'].slice(0, names.length + 1),
+    );
+    expect(err).toContain(names.length === 0 ? '' : `(after: ${names.join(', ')})`);
     expect(err + out).not.toContain(node.secret);
+  });
+
+  test('names the step that failed, behind those that went well', async () => {
+    const { out, err, code } = await check({ ...env, PARENT_AUDIENCE: 'shop' });
+    expect([code, err]).toEqual([1, expect.stringMatching(/^The JWT has aud/)]);
+    expect(out.replaceAll(/\d+ ms/g, 'N ms')).toBe(
+      'ok  access token: issued (N ms)\nok  exchange: VPN JWT issued (N ms)\nFAILED  verification\n',
+    );
+    expect((await check({ ...env, PORTBRO_CLIENT_SECRET: 'wrong' })).out).toBe('FAILED  access token\n');
   });
 
   test('says which settings are missing, and takes no other words', async () => {
@@ -152,6 +179,14 @@ describe('vpn-check at a server that answers wrongly', () => {
     expect(await check(env)).toMatchObject({ code: 0 });
     expect(await check(env, '--force-refresh')).toMatchObject({ code: 1, err: sentence });
     expect(await check(env, '--clear-cache')).toMatchObject({ code: 1, err: sentence });
+  });
+
+  test('tells where to look for what is wrong with a JWT whose claims are the right ones', async () => {
+    const good = claims;
+    claims = { ...good, exp: undefined };
+    const sentence = expect.stringMatching(/Check PARENT_ISSUER, PARENT_AUDIENCE and PARENT_JWKS_URL\./);
+    expect(await check(env)).toMatchObject({ code: 1, err: sentence });
+    claims = good;
   });
 
   test('tells that the JWT is a person’s', async () => {

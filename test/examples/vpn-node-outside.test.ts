@@ -7,8 +7,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { AxeBuilder } from '@axe-core/playwright';
 import type { Page } from 'playwright-core';
 
+import { createTeller, lineOf, reportOf } from '../../examples/vpn-node/terminal.ts';
 import { aclOf, createUsers } from '../../examples/vpn-node/users.ts';
-import { createOAuth2Client } from '../../src/sdk/node/node.ts';
+import { createOAuth2Client, VpnClientError } from '../../src/sdk/node/node.ts';
 import type { Caller } from '../../src/sdk/node/node.ts';
 import { environmentOf, portcullis } from '../cli/run.ts';
 import { findFreePort, makeFolder, ROOT, start } from '../cli/serve-process.ts';
@@ -104,9 +105,57 @@ describe('as a process', () => {
       expect(await run({ VPN_NODE_PORT: port })).toMatchObject({
         ...{ code: 1, err: `Port ${port} is taken: end what listens there, or set VPN_NODE_PORT.\n` },
       });
+      for (const VPN_NODE_PORT of ['99999', '8000.5', 'x', '-1']) {
+        expect(await run({ VPN_NODE_PORT })).toMatchObject({
+          code: 1,
+          err: `VPN_NODE_PORT: found "${VPN_NODE_PORT}"; expected a whole number from 0 to 65535, such as 8000.\n`,
+        });
+      }
     },
     TIMEOUT_MS,
   );
+
+  test(
+    'tells in one line that the server does not take its secret',
+    async () => {
+      const running = start(process.execPath, [join(ROOT, 'examples/vpn-node/start.ts')], {
+        cwd: makeFolder(),
+        env: { ...it.env, PORTBRO_CLIENT_SECRET: 'wrong', VPN_NODE_PORT: '0' },
+      });
+      await running.printed('The revocation feed:');
+      await pause(2_500); // three attempts
+      running.signal('SIGTERM');
+      const { out, err } = await running.ended;
+      const lines = (out + err).trim().split('\n').toSorted();
+      expect(lines).toEqual([
+        expect.stringMatching(/^The revocation feed: \S+ refuses: invalid_client .*Check the node’s id/),
+        expect.stringMatching(/^VPN node node-example: http/),
+      ]);
+    },
+    TIMEOUT_MS,
+  );
+
+  test('its terminal is told a fault with its cause, and the same one once a minute', () => {
+    let at = 0;
+    const lines: string[] = [];
+    const tell = createTeller(
+      (line) => void lines.push(line),
+      () => at,
+    );
+    const cause = Object.assign(new AggregateError([], ''), { code: 'ECONNREFUSED' });
+    const fault = lineOf(new TypeError('fetch\nfailed', { cause }));
+    expect(fault).toBe('fetch failed (ECONNREFUSED)');
+    for (const seconds of [0, 1, 59, 60, 61, 119]) {
+      at = seconds * 1_000;
+      tell(fault);
+    }
+    tell('another');
+    tell(fault);
+    expect(lines).toEqual([fault, fault, 'another', fault]);
+    const refused = new VpnClientError('ERR_VPN_NODE_REFUSED', 'no such node');
+    const bug = new Error('bug');
+    expect([refused, bug, 'text'].map((it) => reportOf(it))).toEqual(['no such node', bug, 'text']);
+  });
 
   test(
     'starts, follows the feed of revocations, and ends with code 0 at a signal',

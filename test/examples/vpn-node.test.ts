@@ -331,6 +331,11 @@ describe('a sign-in', () => {
     const denied = { error: '<b>access_denied', state, iss: it.server.issuer };
     expect(await outcome(visitor, denied)).toEqual([403, 'Portcullis refused: &lt;b&gt;access_denied.']);
     expect(await outcome(visitor, denied)).toEqual(old);
+    const notAllowed = { error: 'access_denied', state: await begin(visitor), iss: it.server.issuer };
+    expect(await outcome(visitor, notAllowed)).toEqual([
+      403,
+      'You did not allow it, so you are not signed in.',
+    ]);
     const foreign = { code: 'x', state: await begin(visitor), iss: 'https://evil.example' };
     expect(await outcome(visitor, foreign)).toEqual([
       400,

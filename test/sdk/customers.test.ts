@@ -150,12 +150,14 @@ describe('a key', () => {
     ['a key of another curve', pemOf(p384.privateKey), 'found an EC key on the curve secp384r1'],
     ['an Ed25519 key', pemOf(generateKeyPairSync('ed25519').privateKey), 'found a key of type ed25519'],
     ['an encrypted key', KEY.export(encrypted).toString(), 'found a private key under a passphrase'],
+    ['two keys', PEM + PEM, 'found more than one private key'],
     ['a key of OpenSSH', '-----BEGIN OPENSSH PRIVATE KEY-----\nAA\n', 'found a private key of OpenSSH'],
     ['a certificate', '-----BEGIN CERTIFICATE-----\nAA\n', 'found a certificate'],
     ['a key with the point of another', damagedPem('ec'), 'found a damaged key, whose public part'],
     ['a damaged PEM', PEM.replace(/\n[^-]{9}/, '\n'), 'found a PEM that is damaged'],
   ])('is not %s, and the way to a right one is told', (_name, privateKey, found) => {
-    const expected = /expected an EC private key on the curve P-256.*openssl genpkey -algorithm EC/;
+    const expected =
+      /expected an EC private key on the curve P-256.*(openssl genpkey -algorithm EC .* -out NEW\.pem|openssl pkey -in FILE -out NEW\.pem|Name the file of its private key\.|Name a file with one\.)$/;
     expect(() => create({ privateKey })).toThrow(CustomerError);
     expect(() => create({ privateKey })).toThrow(found);
     expect(() => create({ privateKey })).toThrow(expected);

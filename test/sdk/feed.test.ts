@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 
 import { readEvents } from '../../src/sdk/feed/event-stream.ts';
-import { createTokenValidator, followRevocations } from '../../src/sdk/node/node.ts';
+import { createTokenValidator, followRevocations, VpnClientError } from '../../src/sdk/node/node.ts';
 import type { FollowedRevocations, RevocationFollowerOptions } from '../../src/sdk/node/node.ts';
 import { asPage, createFeedParent, personClaims } from './feed-parent.ts';
 import type { EventWriter, FeedParent } from './feed-parent.ts';
@@ -265,6 +265,35 @@ describe('a follower', () => {
       pause.end();
     }
     expect(pauses).toEqual([500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]);
+  });
+
+  test('asks rarely where the server refuses the node, once each time, and is back at once', async () => {
+    const refusal = new VpnClientError('ERR_VPN_NODE_REFUSED', 'no such node');
+    let isRefused = true;
+    const feed = follow({ getToken: async () => (isRefused ? Promise.reject(refusal) : 'good') });
+    const pauses: number[] = [];
+    for (let count = 0; count < 9; count += 1) {
+      expect(await parent.trouble()).toBe('VpnClientError: no such node');
+      const pause = await parent.pause();
+      pauses.push(pause.ms);
+      if (count === 8) isRefused = false;
+      pause.end();
+    }
+    expect(pauses).toEqual([500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
+    (await parent.asked()).open().send(await parent.page(0, 1));
+    await feed.ready();
+  });
+
+  test('asks as often as ever where it is the server that cannot answer', async () => {
+    const away = new VpnClientError('ERR_VPN_UNAVAILABLE', 'away');
+    follow({ getToken: async () => Promise.reject(away) });
+    for (const ms of [500, 1_000, 2_000, 4_000, 8_000, 10_000]) {
+      await parent.trouble();
+      await parent.trouble();
+      const pause = await parent.pause();
+      expect(pause.ms).toBe(ms);
+      pause.end();
+    }
   });
 
   test('waits for a time that is not that of all others', async () => {

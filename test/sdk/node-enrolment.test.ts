@@ -87,7 +87,7 @@ describeOnBothStores('a node with a key of its own', (store) => {
       const { id, code } = await offer();
       const known = await enrolBy(code, { algorithm });
       expect(known).toEqual({
-        ...{ clientId: id, kid: expect.any(String) },
+        ...{ clientId: id, kid: expect.any(String), algorithm },
         keys: [{ kid: known.kid, expiresAt: null }],
       });
       expect(await clientOf(id).getVpnJwtToken()).toMatch(/^eyJ/);
@@ -200,6 +200,20 @@ describeOnBothStores('a node with a key of its own', (store) => {
     expect(await keysOf(id)).toHaveLength(2);
   });
 
+  test('goes on with the key that waits, and with no other algorithm', async () => {
+    const { id, code } = await offer();
+    losses.push('question', 'question', 'question', 'question');
+    expect(await refusalOf(enrolBy(code, { algorithm: 'EdDSA' }))).toMatch(/ERR_VPN_UNAVAILABLE/);
+    const sentence = /^- ERR_VPN_KEY_UNUSABLE: \S+\.next holds the EdDSA key of an attempt that was cut off/;
+    expect(await refusalOf(enrolBy(code, { algorithm: 'ES256' }))).toMatch(sentence);
+    expect(await enrolBy(code)).toMatchObject({ algorithm: 'EdDSA' });
+    losses.push('question', 'question', 'question', 'question');
+    expect(await refusalOf(rotateBy(id))).toMatch(/ERR_VPN_UNAVAILABLE/);
+    expect(await refusalOf(rotateBy(id, { algorithm: 'RS256' }))).toMatch(sentence);
+    expect(await keysOf(id)).toHaveLength(1);
+    expect(await rotateBy(id, { algorithm: 'EdDSA' })).toMatchObject({ algorithm: 'EdDSA' });
+  });
+
   test('that rotates twice at once has one new key, and it is the one in the file', async () => {
     const { id, code } = await offer();
     await enrolBy(code);
@@ -254,7 +268,11 @@ describeOnBothStores('a node with a key of its own', (store) => {
     const { id, code } = await offer();
     const { kid } = await enrolBy(code);
     await server.administration.nodes.revoke(id, [kid], false);
-    expect(await refusalOf(rotateBy(id))).toMatch(/^401 ERR_VPN_NODE_REFUSED/);
+    const refusal = String(await refusalOf(rotateBy(id)));
+    expect(refusal).toMatch(/^401 ERR_VPN_NODE_REFUSED/);
+    expect(refusal).toContain(
+      `knows no such key of ${id} (invalid_token): it was revoked, or the node is gone`,
+    );
     expect(await refusalOf(clientOf(id).getOAuth2Token())).toMatch(/^401 ERR_VPN_NODE_REFUSED/);
     expect(readdirSync(folder)).toEqual(['node-key.json']);
   });

@@ -2,6 +2,7 @@
  * Following the feed: by a stream, by pages where no stream comes through, and again and again where neither does. Each
  * page has to begin where the one before it ended; one that does not is a page that somebody kept back.
  */
+import { isError } from '../guard/errors.ts';
 import { readEvents } from './event-stream.ts';
 import type { FeedPage, VerifyPage } from './page.ts';
 import type { FeedRequests } from './requests.ts';
@@ -16,6 +17,8 @@ const PAGES_FOR_MS = 300_000;
 const MAX_SPREAD_MS = 1_000;
 const BASE_MS = 500;
 const MAX_BACKOFF_MS = 10_000;
+// Where the server does not take the credential, until somebody gives another one.
+const MAX_REFUSED_BACKOFF_MS = 60_000;
 
 export interface FollowOptions {
   readonly requests: FeedRequests;
@@ -34,30 +37,40 @@ export async function follow(options: FollowOptions, signal: AbortSignal): Promi
   const { onTrouble, random, sleep } = options;
   const reader = createReader(options);
   let failures = 0;
-  const attempt = async (way: () => Promise<void>): Promise<boolean> => {
+  const attempt = async (way: () => Promise<void>): Promise<Outcome> => {
     try {
       await way();
-      return true;
+      return 'good';
     } catch (error) {
       if (!signal.aborted) onTrouble(error);
-      return false;
+      return isRefusal(error) ? 'refused' : 'failed';
     }
   };
 
   const isOver = (): boolean => signal.aborted; // at any moment, which a compiler does not know
   while (!isOver()) {
-    const isGood =
-      (await attempt(() => reader.byStream(signal))) || (await attempt(() => reader.byPages(signal)));
+    let outcome = await attempt(() => reader.byStream(signal));
+    // Whom the server refuses gets no page either.
+    if (outcome === 'failed' && !isOver()) outcome = await attempt(() => reader.byPages(signal));
     if (isOver()) return;
-    failures = isGood ? 0 : failures + 1;
+    failures = outcome === 'good' ? 0 : failures + 1;
     // At random, so that the nodes which an outage made equal do not come back as one.
-    const pauseMs = isGood ? MAX_SPREAD_MS * random() : backoffMs(failures, random());
+    const pauseMs = outcome === 'good' ? MAX_SPREAD_MS * random() : backoffMs(failures, outcome, random());
     await sleep(pauseMs, signal).catch(() => undefined);
   }
 }
 
-const backoffMs = (failures: number, random: number): number =>
-  Math.min(MAX_BACKOFF_MS, BASE_MS * 2 ** (failures - 1)) * (0.5 + random / 2);
+type Outcome = 'good' | 'failed' | 'refused';
+
+/** True where the node's client was told that its credential is not good: asking again changes nothing. */
+const isRefusal = (error: unknown): boolean =>
+  isError(error) && 'code' in error && error.code === 'ERR_VPN_NODE_REFUSED';
+
+/** The first ones are short also after a refusal, which may be one of the moment. */
+const backoffMs = (failures: number, outcome: 'failed' | 'refused', random: number): number => {
+  const most = outcome === 'refused' ? MAX_REFUSED_BACKOFF_MS : MAX_BACKOFF_MS;
+  return Math.min(most, BASE_MS * 2 ** (failures - 1)) * (0.5 + random / 2);
+};
 
 function createReader({ requests, verify, onPage, onTrouble, random, sleep }: FollowOptions) {
   let cursor = 0;

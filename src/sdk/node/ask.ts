@@ -10,8 +10,11 @@ import { pauseBeforeNext, readRetryAfter } from './retry.ts';
 
 const ATTEMPT_MS = 5_000;
 const MAX_DESCRIPTION = 300;
-/** With these an OAuth endpoint says no (RFC 6749 5.2, RFC 6750 3.1); a 404 is no endpoint, whatever it says. */
-const REFUSALS: readonly number[] = [400, 401, 403];
+/**
+ * With these an OAuth endpoint says no (RFC 6749 5.2, RFC 6750 3.1), and with 409 `/vpn/keys`; a 404 is no endpoint,
+ * whatever it says.
+ */
+const REFUSALS: readonly number[] = [400, 401, 403, 409];
 
 /** What the tests put in the place of the world. */
 export interface Surroundings {

@@ -41,6 +41,7 @@ export interface NodeKeys {
   readonly clientId: string;
   /** Of the key in the file. */
   readonly kid: string;
+  readonly algorithm: NodeAlgorithm;
   /** All that authenticate the node, the newest first; `expiresAt` in Unix seconds, null: does not expire. */
   readonly keys: readonly { readonly kid: string; readonly expiresAt: number | null }[];
 }
@@ -50,16 +51,16 @@ export interface NodeKeys {
  * code is not good, `ERR_VPN_UNAVAILABLE` where nobody answered, after which the same call goes on.
  */
 export async function enrol(options: EnrolOptions): Promise<NodeKeys> {
-  const { code, issuer, privateKeyFile, algorithm = 'ES256', enrolUrl, signal } = options;
+  const { code, issuer, privateKeyFile, algorithm, enrolUrl, signal } = options;
   const url = addressOf(issuer, '/vpn/enrol', enrolUrl);
   await assertNoKey(privateKeyFile);
   const world = surroundings(options);
-  const waiting = await prepareNodeKey(privateKeyFile, algorithm);
+  const waiting = await prepareNodeKey(privateKeyFile, { algorithm, otherwise: 'ES256' });
   const question = async (): Promise<Question> => {
     const proof = await signKeyProof(waiting.key, code, { issuer, now: world.now });
     return { url, headers: JSON_BODY, body: JSON.stringify({ code, proof }) };
   };
-  return kept(await ask(question, world, signal), waiting, 'new', url);
+  return kept(await ask(question, world, signal), waiting, { how: 'new', url, clientId: null });
 }
 
 /**
@@ -67,11 +68,11 @@ export async function enrol(options: EnrolOptions): Promise<NodeKeys> {
  * long as the server lets it, so that requests under way end well. Rejects as `enrol`; a call that failed is repeated.
  */
 export async function rotateKey(options: RotateKeyOptions): Promise<NodeKeys> {
-  const { clientId, issuer, privateKeyFile, keysUrl, signal } = options;
+  const { clientId, issuer, privateKeyFile, algorithm, keysUrl, signal } = options;
   const url = addressOf(issuer, '/vpn/keys', keysUrl);
   const present = await readNodeKey(privateKeyFile);
   const world = surroundings(options);
-  const waiting = await prepareNodeKey(privateKeyFile, options.algorithm ?? present.alg);
+  const waiting = await prepareNodeKey(privateKeyFile, { algorithm, otherwise: present.alg });
   const signing = { issuer, now: world.now };
   const askBy = (signer: NodeKey): Promise<Answer> => {
     const question = async (): Promise<Question> => {
@@ -84,7 +85,7 @@ export async function rotateKey(options: RotateKeyOptions): Promise<NodeKeys> {
   let answer = await askBy(present);
   // The server may have it since an attempt whose answer got lost, and the present key may have ended since.
   if (waiting.isOld && answer.kind === 'refused' && answer.status === 401) answer = await askBy(waiting.key);
-  return kept(answer, waiting, 'replace', url);
+  return kept(answer, waiting, { how: 'replace', url, clientId });
 }
 
 const JSON_BODY = { accept: 'application/json', 'content-type': 'application/json' };
@@ -95,26 +96,30 @@ function addressOf(issuer: string, path: string, given: URL | undefined): URL {
   return url;
 }
 
+/** What was asked; `clientId` of a rotation. */
+interface Asked {
+  readonly how: 'new' | 'replace';
+  readonly url: URL;
+  readonly clientId: string | null;
+}
+
 /** Keeps the key where the server took it; throws for every other answer. */
-async function kept(
-  answer: Answer,
-  waiting: WaitingKey,
-  how: 'new' | 'replace',
-  { href }: URL,
-): Promise<NodeKeys> {
+async function kept(answer: Answer, waiting: WaitingKey, asked: Asked): Promise<NodeKeys> {
+  const { href } = asked.url;
   switch (answer.kind) {
     case 'given': {
       const known = toNodeKeys(answer.body);
       if (known?.kid !== waiting.key.kid) throw strange(href, 200, new Error('it names another key'));
-      await waiting.keep(how);
-      return known;
+      await waiting.keep(asked.how);
+      return { ...known, algorithm: waiting.key.alg };
     }
     case 'refused': {
-      await waiting.discard();
-      const { status, error, description } = answer;
-      throw new VpnClientError('ERR_VPN_NODE_REFUSED', `${href} refuses: ${error} (${description}).`, {
+      const { status, error: oauthError } = answer;
+      // There the same key may be taken a little later.
+      if (status !== CONFLICT) await waiting.discard();
+      throw new VpnClientError('ERR_VPN_NODE_REFUSED', refusalOf(answer, waiting, asked), {
         status,
-        oauthError: error,
+        oauthError,
       });
     }
     case 'away': {
@@ -125,6 +130,27 @@ async function kept(
     case 'strange':
       throw strange(href, answer.status, answer.cause);
   }
+}
+
+const CONFLICT = 409;
+const UNAUTHORIZED = 401;
+
+type Refused = Extract<Answer, { readonly kind: 'refused' }>;
+
+/** What to do about a refusal. The server does not tell those apart for whose sake it says 401. */
+function refusalOf({ status, error, description }: Refused, waiting: WaitingKey, asked: Asked): string {
+  const { url, clientId } = asked;
+  if (status === CONFLICT) {
+    return `${url.href} refuses: ${description} The new key waits in ${waiting.file}, for the next call.`;
+  }
+  if (status === UNAUTHORIZED && clientId !== null) {
+    return (
+      `${url.href} knows no such key of ${clientId} (${error}): it was revoked, or the node is gone, and an ` +
+      `administrator makes a code by \`portcullis vpn-nodes enrol ${clientId}\`. Where the key is known there, the ` +
+      'issuer is not exactly the server’s (PARENT_ISSUER), or the clock of this machine is wrong.'
+    );
+  }
+  return `${url.href} refuses: ${error} (${description}).`;
 }
 
 const strange = (href: string, status: number, cause: unknown): VpnClientError =>
@@ -138,7 +164,11 @@ const strange = (href: string, status: number, cause: unknown): VpnClientError =
   );
 
 /** Null for whatever is no answer of the server. */
-function toNodeKeys({ client_id: clientId, kid, keys }: Readonly<Record<string, unknown>>): NodeKeys | null {
+function toNodeKeys({
+  client_id: clientId,
+  kid,
+  keys,
+}: Readonly<Record<string, unknown>>): Omit<NodeKeys, 'algorithm'> | null {
   if (typeof clientId !== 'string' || typeof kid !== 'string' || !Array.isArray(keys)) return null;
   return { clientId, kid, keys: keys.map(toKey) };
 }

@@ -70,17 +70,31 @@ export interface WaitingKey {
   discard(): Promise<void>;
   /** It is of an attempt before this one, whose answer is not known. */
   readonly isOld: boolean;
+  /** Where it waits. */
+  readonly file: string;
 }
 
-/** The key that waits beside the file, or a new one there. Whoever begins at the same time gets the same key. */
-export async function prepareNodeKey(file: string, alg: NodeAlgorithm): Promise<WaitingKey> {
+/** The algorithm that was asked for, and the one of a new key where none was. */
+export interface WantedKey {
+  readonly algorithm: NodeAlgorithm | undefined;
+  readonly otherwise: NodeAlgorithm;
+}
+
+/**
+ * The key that waits beside the file, or a new one there. Whoever begins at the same time gets the same key. Throws where
+ * one waits that is of another algorithm than was asked for: the server may have it.
+ */
+export async function prepareNodeKey(file: string, { algorithm, otherwise }: WantedKey): Promise<WaitingKey> {
   const waiting = `${file}.next`;
   const found = await findNodeKey(waiting);
   const isOld = found !== null;
-  if (!isOld) await writeWhole(waiting, await makeKey(alg));
+  if (!isOld) await writeWhole(waiting, await makeKey(algorithm ?? otherwise));
+  const key = found ?? (await readNodeKey(waiting));
+  if (algorithm !== undefined && key.alg !== algorithm) throw unusable(waitsAlready(waiting, key.alg), null);
   return {
-    key: found ?? (await readNodeKey(waiting)),
+    key,
     isOld,
+    file: waiting,
     keep: async (how) => {
       if (how === 'replace') await moved(waiting, file);
       else await linked(waiting, file);
@@ -90,6 +104,11 @@ export async function prepareNodeKey(file: string, alg: NodeAlgorithm): Promise<
     },
   };
 }
+
+/** Not to delete it: where the server has it, the key before it brings in no other. */
+const waitsAlready = (waiting: string, alg: NodeAlgorithm): string =>
+  `${waiting} holds the ${alg} key of an attempt that was cut off, and the server may have it: finish that first, ` +
+  'without --alg (`algorithm`), and rotate to the other algorithm then.';
 
 async function makeKey(alg: NodeAlgorithm): Promise<string> {
   const { privateKey } = await generateKeyPair(alg, { extractable: true });

@@ -39,7 +39,8 @@ function openChainKey(sealed: string, { open }: ChainKeyOptions['sealer']): stri
   } catch (cause) {
     throw new Error(
       'The key of the audit log in the store does not open with this SECRET_KEY. ' +
-        'Start with the SECRET_KEY that this store was made with; nothing was changed.',
+        'Start with the SECRET_KEY that this store was made with, or with that one as SECRET_KEY_PREVIOUS where ' +
+        'SECRET_KEY is a new one; nothing was changed.',
       { cause },
     );
   }

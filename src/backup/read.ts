@@ -121,8 +121,8 @@ function assertEnd(last: BackupEnd | undefined, counts: Counts, sha256: string):
 }
 
 const damaged = (cause?: unknown): AppError =>
-  isAppError(cause)
-    ? cause
-    : new AppError('invalid_request', 'The backup is damaged: it was cut or changed since it was written.', {
-        cause,
-      });
+  isAppError(cause) ? cause : new AppError('invalid_request', DAMAGED, { cause });
+
+const DAMAGED =
+  'The backup is damaged: it was cut or changed since it was written. Copy it anew from where it was taken, ' +
+  'or take another backup.';

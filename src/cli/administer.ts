@@ -27,12 +27,12 @@ export function addStoreCommand(
 export const administer = (
   io: Io,
   command: Command,
-  work: (administration: Administration) => Promise<void>,
+  work: (administration: Administration, secrets: Secrets) => Promise<void>,
 ): Promise<void> =>
   withSettings(io, command, async (config, secrets) => {
     const administration = await openAdministration(config, secrets);
     try {
-      await work(administration);
+      await work(administration, secrets);
     } finally {
       await administration.close();
     }

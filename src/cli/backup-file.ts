@@ -63,6 +63,16 @@ export async function* readFrom(file: string): AsyncGenerator<Uint8Array> {
   }
 }
 
+/** Names the file where what it holds is refused: whoever checks many reads which one it is. */
+export async function naming<T>(file: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!isAppError(error, 'invalid_request') || error.message.includes(file)) throw error;
+    throw new AppError(error.code, `${file}: ${error.message}`, { cause: error });
+  }
+}
+
 /** A link is never made over a file that came meanwhile; but not every file system has links. */
 async function giveName(partial: string, file: string): Promise<void> {
   try {

@@ -5,10 +5,12 @@ import type { Command } from 'commander';
 
 import { backupPassphrase, sumOf, takeBackup, verifyBackup } from '../composition/administration-backup.ts';
 import type { BackupOutcome, Contents, Counts } from '../composition/administration-backup.ts';
+import { shellWord } from '../composition/administration.ts';
 import type { Config, Secrets } from '../config.ts';
 import { AppError } from '../errors.ts';
 import { addStoreCommand, withSettings } from './administer.ts';
-import { readFrom, writeNewFile } from './backup-file.ts';
+import { nearest } from '../config/spelling.ts';
+import { naming, readFrom, writeNewFile } from './backup-file.ts';
 import {
   countsDocument,
   describeCounts,
@@ -20,6 +22,8 @@ import { EXIT, printJson } from './io.ts';
 import type { Io } from './io.ts';
 
 const STANDARD_OUTPUT = '-';
+const OUTPUT = '--output <file>';
+const WHAT_OUTPUT_IS = 'a new file, made with mode 0600; - for standard output';
 
 interface Options {
   readonly json?: true;
@@ -36,9 +40,11 @@ export function registerBackupCommands(program: Command, io: Io): void {
     .description('take an encrypted backup of the whole store, while the server runs');
   const example = 'portcullis backup --output /var/backups/portcullis-$(date +%F).age';
   addStoreCommand(parent, 'create', 'take one; this is what backup does without a verb', { isDefault: true })
-    .requiredOption('--output <file>', 'a new file, made with mode 0600; - for standard output')
+    .requiredOption(OUTPUT, WHAT_OUTPUT_IS)
     .addHelpText('after', `\nExample:\n  ${example}`)
     .action((options: TakeOptions, command: Command) => {
+      if (options.output.trim() === '')
+        command.error('error: --output is empty: name a new file, or - for standard output');
       const isPiped = options.output === STANDARD_OUTPUT;
       if (isPiped && options.json === true)
         command.error('error: with --output - standard output is the backup: leave --json out');
@@ -48,9 +54,24 @@ export function registerBackupCommands(program: Command, io: Io): void {
         isPiped ? take(io, settings) : takeToFile(io, settings, options),
       );
     });
-  parent.addHelpText('after', `\nExample:\n  ${example}`);
+  parent
+    .hook('preSubcommand', assertVerb)
+    .addHelpText('after', `\nWithout a verb:\n  ${OUTPUT}  ${WHAT_OUTPUT_IS}\n\nExample:\n  ${example}`);
   addVerify(parent, io);
   addPassphrase(parent, io);
+}
+
+/** What is no verb would go to `create`, which would say only that its option is missing. */
+function assertVerb(noun: Command): void {
+  const [word = '-'] = noun.args;
+  const verbs = noun.commands.map((verb) => verb.name());
+  if (word.startsWith('-') || verbs.includes(word)) return;
+  const near = nearest(word, verbs);
+  const advice =
+    near === null
+      ? `: a backup goes to the file that --output names, such as --output ${shellWord(word)}`
+      : `\n(Did you mean ${near}?)`;
+  noun.error(`error: unknown command '${word}'${advice}`, { code: 'commander.unknownCommand' });
 }
 
 function addVerify(parent: Command, io: Io): void {
@@ -123,7 +144,10 @@ const tellRecorded = (io: Io, { isRecorded }: BackupOutcome): void => {
 };
 
 async function check(io: Io, secrets: Secrets, file: string): Promise<Contents> {
-  const contents = await verifyBackup(secrets, () => readFrom(file), showProgress(io));
+  const contents = await naming(
+    file,
+    verifyBackup(secrets, () => readFrom(file), showProgress(io)),
+  );
   tellFindings(io, contents.findings);
   return contents;
 }

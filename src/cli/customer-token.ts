@@ -22,15 +22,18 @@ import {
   TokenGenerator,
 } from '../sdk/customers/token-generator.ts';
 import { errorCode } from '../config/secret-sources.ts';
-import { readKeyFile } from '../composition/administration.ts';
 import { fail, printJson } from './io.ts';
 import type { Io } from './io.ts';
+import { notEmpty } from './not-empty.ts';
+import { readPrivateKeyFile, warnOfMode } from './private-key-file.ts';
 import { wholeNumber } from './whole-number.ts';
 
 const TEN_YEARS = 10 * 366 * 86_400;
 const TYPES = Object.values(CustomerType);
-const MAKE_KEY =
-  'Make one by: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out private-key.pem';
+const WANTED = {
+  kind: 'an EC private key (P-256)',
+  make: 'openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256',
+};
 
 /** By commander's parsers. */
 interface Options {
@@ -61,10 +64,10 @@ export function registerCustomerTokenCommand(program: Command, io: Io): void {
   program
     .command('customer-token')
     .description('make tokens of customers for an API gateway, by a private key and nothing else')
-    .option('--key-path <file>', 'the EC private key (P-256) in PEM form', 'private-key.pem')
-    .option('--issuer <issuer>', 'the claim iss', DEFAULT_ISSUER)
-    .option('--audience <audience>', 'the claim aud', DEFAULT_AUDIENCE)
-    .option('--key-id <kid>', 'the kid by which the gateway finds the public key', DEFAULT_KEY_ID)
+    .option('--key-path <file>', 'the EC private key (P-256) in PEM form', notEmpty, 'private-key.pem')
+    .option('--issuer <issuer>', 'the claim iss', notEmpty, DEFAULT_ISSUER)
+    .option('--audience <audience>', 'the claim aud', notEmpty, DEFAULT_AUDIENCE)
+    .option('--key-id <kid>', 'the kid by which the gateway finds the public key', notEmpty, DEFAULT_KEY_ID)
     .option('--username <name>', 'whose token; without it three samples are made')
     .option('--customer-type <type>', `${TYPES.join(', ')}; ${CustomerType.FREE} where it is left out`)
     .option('--email <address>', 'their address')
@@ -79,7 +82,7 @@ export function registerCustomerTokenCommand(program: Command, io: Io): void {
     .option('--additional-metadata <json>', 'a JSON object, merged into the claim customer')
     .option('--output-dir <folder>', 'write each token to a new file of this folder')
     .option('--json', 'print one JSON document')
-    .addHelpText('after', `\nExample:\n  ${EXAMPLE}\n\n${MAKE_KEY}`)
+    .addHelpText('after', `\nExample:\n  ${EXAMPLE}\n\nMake a key by: ${WANTED.make} -out private-key.pem`)
     .action((options: Options, command: Command) => makeTokens(io, options, command));
 }
 
@@ -108,6 +111,7 @@ async function makeTokens(io: Io, options: Options, command: Command): Promise<v
   if (options.json === true) printJson(io, { tokens: saved });
   else for (const one of saved) tell(io, one);
   for (const { token, payload } of saved) warnOfSize(io, token, payload);
+  warnOfMode(io, options.keyPath);
 }
 
 /** What the options say of one customer; the samples where none is named. */
@@ -148,7 +152,7 @@ function metadataOf(
 
 function readKey(io: Io, keyPath: string, command: Command): string {
   try {
-    return readKeyFile(path.resolve(io.cwd, keyPath), keyPath, MAKE_KEY);
+    return readPrivateKeyFile(io, keyPath, WANTED);
   } catch (error) {
     return command.error(`error: --key-path: ${Error.isError(error) ? error.message : String(error)}`);
   }

@@ -4,17 +4,20 @@ import path from 'node:path';
 
 import type { Command } from 'commander';
 
-import { readKeyFile } from '../composition/administration.ts';
 import type { Administration, KeyView } from '../composition/administration.ts';
 import { errorCode } from '../config/secret-sources.ts';
 import { administer } from './administer.ts';
 import { fail, printJson } from './io.ts';
 import type { Io } from './io.ts';
 import type { AddVerb } from './noun.ts';
+import { readPrivateKeyFile, warnOfMode } from './private-key-file.ts';
 
 type Keys = Administration['keys'];
 
-const REMEDY = 'Name a file with a private key in PEM form that this user may read.';
+const WANTED = {
+  kind: 'a private key',
+  make: 'openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048',
+};
 
 interface ExportOptions {
   readonly jwk?: true;
@@ -35,9 +38,10 @@ export function registerKeyFiles(io: Io, add: AddVerb): void {
       const pem = readFile(io, file);
       if (pem === null) return undefined;
       const kid = options.kid ?? path.basename(file, '.pem');
-      return administer(io, command, async ({ keys }) =>
-        tellAdded(io, options.json, await keys.import(pem, file, kid), 'imported'),
-      );
+      return administer(io, command, async ({ keys }) => {
+        tellAdded(io, options.json, await keys.import(pem, file, kid), 'imported');
+        warnOfMode(io, file);
+      });
     });
   add(
     'export <kid>',
@@ -50,9 +54,15 @@ export function registerKeyFiles(io: Io, add: AddVerb): void {
     .action((kid: string, options: ExportOptions, command: Command) => {
       if (options.private === true && (options.output === undefined || options.jwk === true))
         command.error('error: a private key goes in PEM form to a new file, named by --output');
+      if (options.output === '-' || options.output === '')
+        command.error(`error: ${noFileName(options.output, options.private === true)}`);
       return administer(io, command, ({ keys }) => exportKey(io, keys, kid, options));
     });
 }
+
+const noFileName = (output: string, isPrivate: boolean): string =>
+  `--output: "${output}" is no file name here: name a new file` +
+  (isPrivate ? '' : ', or leave --output out for standard output');
 
 /** Tells of a key that was just added. */
 export function tellAdded(io: Io, json: true | undefined, key: KeyView, done: string): void {
@@ -62,7 +72,7 @@ export function tellAdded(io: Io, json: true | undefined, key: KeyView, done: st
 
 function readFile(io: Io, file: string): string | null {
   try {
-    return readKeyFile(path.resolve(io.cwd, file), file, REMEDY);
+    return readPrivateKeyFile(io, file, WANTED);
   } catch (error) {
     if (!Error.isError(error)) throw error;
     fail(io, error.message);

@@ -22,20 +22,21 @@ export function registerReencrypt(keys: Command, io: Io): void {
   )
     .addHelpText('after', HELP)
     .action((options: { json?: true }, command: Command) =>
-      administer(io, command, async ({ reencrypt }) => {
+      administer(io, command, async ({ reencrypt }, { previousSecretKey }) => {
         const done = await reencrypt();
         const left = describe(done.remaining);
-        if (left === null) tell(io, done, options.json === true);
+        const next = previousSecretKey === null ? NOTHING_TO_MOVE : NEXT;
+        if (left === null) tell(io, done, next, options.json === true);
         else fail(io, unfinished(left), 'conflict');
       }),
     );
 }
 
-function tell(io: Io, { resealed }: Reencryption, isJson: boolean): void {
+function tell(io: Io, { resealed }: Reencryption, next: string, isJson: boolean): void {
   if (isJson) {
     const { signingKeys, resourceServers, auditKeys } = resealed;
     const counts = { signing_keys: signingKeys, resource_servers: resourceServers, audit_keys: auditKeys };
-    printJson(io, { reencrypted: counts, next: NEXT });
+    printJson(io, { reencrypted: counts, next });
     return;
   }
   const what = describe(resealed);
@@ -43,11 +44,15 @@ function tell(io: Io, { resealed }: Reencryption, isJson: boolean): void {
     what === null
       ? 'Everything is encrypted under SECRET_KEY already.'
       : `Encrypted anew under SECRET_KEY: ${what}.`;
-  io.out(`${done}\n${NEXT}\n`);
+  io.out(`${done}\n${next}\n`);
 }
 
 const NEXT =
   'Now unset SECRET_KEY_PREVIOUS at every instance and restart it. Keep the old key for as long as a backup needs it.';
+
+const NOTHING_TO_MOVE =
+  'SECRET_KEY_PREVIOUS is not set, so there was nothing to move. For a new key give every instance, and this command, ' +
+  'the new one as SECRET_KEY and the present one as SECRET_KEY_PREVIOUS; then run this again.';
 
 const unfinished = (left: string): string =>
   `Needs SECRET_KEY_PREVIOUS still, since it was made meanwhile: ${left}. An instance runs with the old key as its ` +

@@ -4,7 +4,7 @@
  */
 import type { Command } from 'commander';
 
-import type { Administration, RetirementView } from '../composition/administration.ts';
+import type { Administration, RetiredView, RetirementView } from '../composition/administration.ts';
 import { AppError } from '../errors.ts';
 import { administer } from './administer.ts';
 import { printJson } from './io.ts';
@@ -43,6 +43,8 @@ async function retire(io: Io, keys: Keys, kid: string, { emergency, yes, json }:
   }
   const ended = await keys.retire(kid, isEmergency);
   if (json === true) printJson(io, { ...ended, done: 'retired' });
+  else if (ended.state === 'next')
+    io.out(`Retired ${kid}.\nIt never signed, so nothing breaks. ${whatIsLeft(ended)}`);
   else io.out(`Retired ${kid}.\n${asks ? successorOf(ended) : whatBreaks(ended)}`);
 }
 
@@ -56,9 +58,7 @@ async function confirm(io: Io, kid: string): Promise<void> {
 const refused = (sentence: string): AppError => new AppError('invalid_request', sentence);
 
 function whatBreaks(view: RetirementView): string {
-  const { state, alg, breaks, accepted_until: acceptedUntil } = view;
-  if (state === 'next')
-    return `It never signed, so nothing breaks. Another key for ${alg} is in its place.\n`;
+  const { breaks, accepted_until: acceptedUntil } = view;
   return [
     `What ${view.kid} signed is refused by whoever reads the keys anew:\n`,
     ...breaks.map(({ tokens, until }) => `  - ${tokens}, which were good until ${until} at the latest\n`),
@@ -67,9 +67,30 @@ function whatBreaks(view: RetirementView): string {
   ].join('');
 }
 
-function successorOf({ state, alg, successor }: RetirementView): string {
+/** After a key that waited: the turn that is off, and who waits in its place. */
+function whatIsLeft(view: RetiredView): string {
+  const { alg, keys_left: left, standby, cancelled_rotation: cancelled, next_rotation: next } = view;
+  if (left === 0) return `It was the last key for ${alg}: there is none now. ${makeOne(alg)}\n`;
+  const rotate = `portcullis keys rotate --alg ${alg}`;
+  if (cancelled !== null) {
+    const then = next === null ? 'no other one is due' : `the next one is at ${next}`;
+    const advice = view.is_scheduled ? '' : ` Run ${rotate} for one now.`;
+    return `The rotation of ${alg} that was due at ${cancelled} is off; ${then}.${advice}\n`;
+  }
+  return standby === null
+    ? `No other key for ${alg} waits: ${rotate} makes the next one.\n`
+    : `Another key for ${alg} is in its place.\n`;
+}
+
+const makeOne = (alg: string): string => `Make one by: portcullis keys create --alg ${alg}`;
+
+function successorOf(view: RetirementView | RetiredView): string {
+  const { state, alg, successor } = view;
   if (state !== 'active') return '';
-  if (successor === null) return `No other key for ${alg} follows.\n`;
+  if (successor === null)
+    return 'keys_left' in view
+      ? `No other key for ${alg} follows. ${makeOne(alg)}\n`
+      : `No other key for ${alg} is there to follow.\n`;
   return successor.is_known
     ? `${successor.kid} signs from now on. Everybody knows it: it is published since ${successor.published_at}.\n`
     : `${successor.kid} signs from now on. It is published since ${successor.published_at} only: who keeps the keys ` +

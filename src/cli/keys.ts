@@ -66,7 +66,7 @@ function describeList({ items, next_rotation: next }: KeyListView): string {
   const rotations = Object.entries(next).map(([alg, at]) =>
     at === null ? `${alg} rotates by command only.\n` : `The next key of ${alg} takes over at ${at}.\n`,
   );
-  return `${formatTable(['KID', 'ALG', 'STATE', 'SINCE', 'UNTIL'], rows)}${rotations.join('')}`;
+  return `${formatTable(['KID', 'ALG', 'STATE', 'SINCE', 'NEXT CHANGE'], rows)}${rotations.join('')}`;
 }
 
 async function rotate(io: Io, keys: Keys, { alg = null, json }: { alg?: string | null; json?: true }) {

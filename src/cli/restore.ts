@@ -7,7 +7,7 @@ import { restoreBackup, sumOf } from '../composition/administration-backup.ts';
 import { storeNameOf } from '../config.ts';
 import type { Config, Secrets } from '../config.ts';
 import { addStoreCommand, withSettings } from './administer.ts';
-import { readFrom } from './backup-file.ts';
+import { naming, readFrom } from './backup-file.ts';
 import {
   countsDocument,
   describeCounts,
@@ -46,7 +46,10 @@ interface Asked {
 
 async function run(io: Io, { config, secrets, file }: Asked, isJson: boolean): Promise<void> {
   const path = resolve(io.cwd, file);
-  const restored = await restoreBackup(secrets, () => readFrom(path), showProgress(io));
+  const restored = await naming(
+    path,
+    restoreBackup(secrets, () => readFrom(path), showProgress(io)),
+  );
   const { header, counts, findings, began, isRecorded } = restored;
   const store = storeNameOf(config);
   if (began === 'anew') io.err('The store held a restore that was cut: it was emptied first.\n');

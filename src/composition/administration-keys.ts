@@ -1,7 +1,4 @@
-/**
- * The signing keys as an administrator sees and changes them, each change with its audit record; and what it breaks
- * where a key is dropped before everything it signed has expired.
- */
+/** The signing keys as an administrator sees and changes them, each change with its audit record. */
 import type { Recorder } from '../audit/entry.ts';
 import type { Config } from '../config.ts';
 import { createKeyCommands, readNamedKey } from '../keys/key-commands.ts';
@@ -9,15 +6,14 @@ import type { KeyCommands, Turn } from '../keys/key-commands.ts';
 import { toPrivatePem, toPublicJwk, toPublicPem } from '../keys/material.ts';
 import type { PublicJwk } from '../keys/material.ts';
 import type { Retirement } from '../keys/retirement.ts';
-import type { KeyState, RotationKey, RotationPolicy, Standing } from '../keys/rotation.ts';
+import type { KeyState, RotationKey, Standing } from '../keys/rotation.ts';
 import type { Sealer } from '../keys/sealer.ts';
-import { ID_TOKEN_SECONDS } from '../oidc/lifetimes.ts';
-import type { ResourceServer, Storage } from '../storage/port.ts';
+import type { Storage } from '../storage/port.ts';
 import { keyPolicyOf } from './key-policy.ts';
+import { instant, resourceServersOf, toLeftView, toRetirementView } from './key-retirement.ts';
+import type { RetiredView, RetirementView } from './key-retirement.ts';
 
-const PAGE = 200;
-// Until an instance has read the set anew.
-const RELOAD_SECONDS = 5;
+export type { RetiredView, RetirementView } from './key-retirement.ts';
 
 /** Times as text (RFC 3339). */
 export interface KeyView {
@@ -44,31 +40,6 @@ export interface TurnView {
   readonly done: 'scheduled' | 'already scheduled';
 }
 
-/** What was signed by a key and would have been good until then. */
-export interface BrokenTokens {
-  readonly tokens: string;
-  readonly until: string;
-}
-
-export interface RetirementView {
-  readonly kid: string;
-  readonly alg: string;
-  readonly state: KeyState;
-  readonly breaks: readonly BrokenTokens[];
-  /** Until then whoever keeps the JWKS takes what it signs; null for a key that never signed. */
-  readonly accepted_until: string | null;
-  /** Who signs now; null where nobody took over. */
-  readonly successor: SuccessorView | null;
-}
-
-export interface SuccessorView {
-  readonly kid: string;
-  readonly published_at: string;
-  /** From then on everybody knows it. */
-  readonly known_from: string;
-  readonly is_known: boolean;
-}
-
 export interface ExportedKey {
   readonly kid: string;
   readonly alg: string;
@@ -82,7 +53,7 @@ export interface KeyAdministration {
   rotate(alg: string | null): Promise<readonly TurnView[]>;
   /** What `retire` would do; throws what it would refuse. */
   previewRetirement(kid: string, isEmergency: boolean): Promise<RetirementView>;
-  retire(kid: string, isEmergency: boolean): Promise<RetirementView>;
+  retire(kid: string, isEmergency: boolean): Promise<RetiredView>;
   import(pem: string, source: string, kid: string): Promise<KeyView>;
   create(alg: string): Promise<KeyView>;
   exportPublic(kid: string): Promise<ExportedKey>;
@@ -116,7 +87,8 @@ export function createKeyAdministration(options: KeyAdministrationOptions): KeyA
       const { ended } = await keys.previewRetirement(kid, isEmergency); // a refusal is no change
       const details = { alg: ended.key.alg, state: ended.state, emergency: isEmergency };
       const change = { action: 'keys.retire', target: targetOf(kid), details };
-      return viewOf(await record(change, () => keys.retire(kid, isEmergency)));
+      const retired = await record(change, () => keys.retire(kid, isEmergency));
+      return { ...(await viewOf(retired)), ...toLeftView(retired) };
     },
     import: async (pem, source, kid) => {
       const key = readNamedKey(pem, source, kid);
@@ -148,8 +120,6 @@ const createExports = (
 
 const targetOf = (kid: string): string => `key:${kid}`;
 
-const instant = (at: number): string => new Date(at * 1_000).toISOString();
-
 const toView = ({ key, state, since, until }: Standing<RotationKey>): KeyView => ({
   kid: key.kid,
   alg: key.alg,
@@ -172,65 +142,3 @@ const toTurnView = ({ alg, kid, signsFrom, isNews }: Turn): TurnView => ({
   signs_from: instant(signsFrom),
   done: isNews ? 'scheduled' : 'already scheduled',
 });
-
-function toRetirementView(
-  { ended, successor, now }: Retirement,
-  config: Config,
-  { publishSeconds }: RotationPolicy,
-  resourceServers: readonly ResourceServer[],
-): RetirementView {
-  const { key, state, since } = ended;
-  const signedUntil = state === 'retiring' ? since : now;
-  const signed = state === 'next' ? [] : tokensOf(key.alg, config, resourceServers);
-  const { jwksMaxAgeSeconds } = config.tokens;
-  return {
-    kid: key.kid,
-    alg: key.alg,
-    state,
-    breaks: signed
-      .filter(({ seconds }) => signedUntil + seconds > now)
-      .map(({ tokens, seconds }) => ({ tokens, until: instant(signedUntil + seconds) })),
-    accepted_until: state === 'next' ? null : instant(now + jwksMaxAgeSeconds + RELOAD_SECONDS),
-    successor: successor && toSuccessorView(successor, now, publishSeconds),
-  };
-}
-
-const toSuccessorView = (
-  { kid, createdAt }: RotationKey,
-  now: number,
-  publishSeconds: number,
-): SuccessorView => ({
-  kid,
-  published_at: instant(createdAt),
-  known_from: instant(createdAt + publishSeconds),
-  is_known: createdAt + publishSeconds <= now,
-});
-
-/** What keys of an algorithm sign, and how long it lives. */
-const tokensOf = (
-  alg: string,
-  { vpn, customers, sessions }: Config,
-  resourceServers: readonly ResourceServer[],
-) => [
-  ...(alg === 'RS256' ? [{ tokens: 'VPN JWTs', seconds: vpn.tokenLifetimeSeconds }] : []),
-  ...(alg === 'ES256' ? [{ tokens: 'tokens of customers', seconds: customers.maxTokenLifetimeSeconds }] : []),
-  ...resourceServers.map(({ identifier, accessTokenLifetime }) => ({
-    tokens: `access tokens for ${identifier}`,
-    seconds: accessTokenLifetime,
-  })),
-  { tokens: 'ID tokens', seconds: ID_TOKEN_SECONDS },
-  { tokens: 'ID tokens as the hint of a sign-out', seconds: sessions.rememberedSeconds },
-];
-
-async function resourceServersOf(
-  { ended }: Retirement,
-  { resourceServers }: Pick<Storage, 'resourceServers'>,
-): Promise<readonly ResourceServer[]> {
-  const found: ResourceServer[] = [];
-  for (let after: string | null | undefined; after !== null;) {
-    const page = await resourceServers.list({ after, limit: PAGE });
-    found.push(...page.items.filter(({ signingAlg }) => signingAlg === ended.key.alg));
-    after = page.next;
-  }
-  return found;
-}

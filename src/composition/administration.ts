@@ -55,8 +55,9 @@ const AUDIT_WAIT_MS = 30_000;
 export { SERVER_ROLES } from '../accounts/registration.ts';
 export type { CustomerView } from './administration-customers.ts';
 export type { OwnedKeyView } from './administration-api-keys.ts';
-export type { KeyListView, KeyView, RetirementView, TurnView } from './administration-keys.ts';
+export type { KeyListView, KeyView, RetiredView, RetirementView, TurnView } from './administration-keys.ts';
 export { readKeyFile } from '../keys/key-file.ts';
+export { shellWord } from '../keys/pem-text.ts';
 export { SIGNING_ALGORITHMS } from '../keys/material.ts';
 export type { ImportCounts, ImportLine, RefusedLine, UserFilter, UserView } from './administration-users.ts';
 export { AUDIT_ACTIONS, AUDIT_ACTORS, AUDIT_KINDS } from '../audit/actions.ts';
@@ -67,6 +68,7 @@ export type { ApplyOutcome } from './administration-apply.ts';
 export type { AppliedItem } from '../apply/apply.ts';
 export type { AuditFilter } from '../storage/port.ts';
 export { signTestToken } from '../vpn/test-token.ts';
+export type { LostCredentials } from './administration-nodes.ts';
 export type { Reencryption, SealedCounts } from './sealed.ts';
 
 export interface Administration extends ClientAdministration {

@@ -17,6 +17,11 @@ import { isOurDebug } from './settings.ts';
 const GROUP_OR_WORLD_WRITABLE = 0o022;
 const WORLD_READABLE = 0o004;
 const WORLD_WRITABLE = 0o002;
+const SECRET_FORBIDDEN = WORLD_READABLE | GROUP_OR_WORLD_WRITABLE;
+
+/** Whether the mode of a file with a secret lets others read or change it, by the rules of production. */
+export const isOpenToOthers = (mode: number): boolean =>
+  os.platform() !== 'win32' && (mode & SECRET_FORBIDDEN) !== 0;
 
 /** The faults of settings that are fine in development only. A loopback issuer is allowed, with https. */
 export function settingFaults(
@@ -58,9 +63,7 @@ export function fileFaults(keysFolder: string, secretSources: readonly Source[])
   return [
     ...keyFileFaults(keysFolder),
     ...secretSources.flatMap((source) =>
-      source.kind === 'secret file'
-        ? modeFaults(source.name, source.file, WORLD_READABLE | GROUP_OR_WORLD_WRITABLE)
-        : [],
+      source.kind === 'secret file' ? modeFaults(source.name, source.file, SECRET_FORBIDDEN) : [],
     ),
   ];
 }
@@ -77,9 +80,7 @@ function keyFileFaults(folder: string): readonly ConfigFault[] {
     return [
       // Whoever may add a file here has it imported as a signing key.
       ...modeFaults('KEYS_DIR', folder, WORLD_WRITABLE),
-      ...files.flatMap((file) =>
-        modeFaults('KEYS_DIR', path.join(folder, file), WORLD_READABLE | GROUP_OR_WORLD_WRITABLE),
-      ),
+      ...files.flatMap((file) => modeFaults('KEYS_DIR', path.join(folder, file), SECRET_FORBIDDEN)),
     ];
   } catch (error) {
     const found = `the folder cannot be read (${errorCode(error)})`;

@@ -11,7 +11,7 @@ import { isSameKey, makeKey, readPemKey } from './material.ts';
 import type { PrivateKey } from './material.ts';
 import { isRetiredKey } from './retired.ts';
 import { decideRetirement } from './retirement.ts';
-import type { Retirement } from './retirement.ts';
+import type { Retired, Retirement } from './retirement.ts';
 import { algorithmsOf, standingsOf } from './rotation.ts';
 import type { RotationKey, Standing } from './rotation.ts';
 
@@ -30,7 +30,7 @@ export interface KeyCommands {
   rotate(alg: string | null): Promise<readonly Turn[]>;
   /** What `retire` would end. */
   previewRetirement(kid: string, isEmergency: boolean): Promise<Retirement>;
-  retire(kid: string, isEmergency: boolean): Promise<Retirement>;
+  retire(kid: string, isEmergency: boolean): Promise<Retired>;
   /** Adds a key from outside under a kid that nobody had. */
   import(key: PrivateKey): Promise<Standing<RotationKey>>;
   /** Makes the first key of an algorithm. */
@@ -60,7 +60,10 @@ export function createKeyCommands(options: KeySetOptions): KeyCommands {
       });
       const [end] = ends;
       if (end === undefined) throw new Error('the key set was changed without a decision');
-      return { ...end, successor: end.ended.state === 'active' ? signerOf(after.keys, end) : null };
+      const left = standingsOf<RotationKey>(after.keys, end.now, policy).filter(
+        ({ key }) => key.alg === end.ended.key.alg,
+      );
+      return { ...end, left, successor: end.ended.state === 'active' ? signerOf(after.keys, end) : null };
     },
     import: (key) => add(options, key, assertImportable),
     create: async (alg) =>

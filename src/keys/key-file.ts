@@ -5,9 +5,12 @@ import type { Stats } from 'node:fs';
 // Larger than any key: what is longer is none.
 const MAX_BYTES = 65_536;
 
-/** `shown` is what the file is called in a refusal, and `remedy` ends it. Throws a sentence. */
-export function readKeyFile(path: string, shown: string, remedy: string): string {
-  const handle = open(path, shown, remedy);
+/**
+ * `shown` is what the file is called in a refusal, and `remedy` ends it, or `remedyOfMissing` where there is no such
+ * file. Throws a sentence.
+ */
+export function readKeyFile(path: string, shown: string, remedy: string, remedyOfMissing = remedy): string {
+  const handle = open(path, shown, { EACCES: DENIED, EPERM: DENIED, ENOENT: remedyOfMissing, other: remedy });
   try {
     const found = fstatSync(handle);
     if (!found.isFile()) throw new Error(`${shown} is no key: it is ${kindOf(found)}. ${remedy}`);
@@ -19,14 +22,18 @@ export function readKeyFile(path: string, shown: string, remedy: string): string
   }
 }
 
-function open(path: string, shown: string, remedy: string): number {
+const DENIED = 'Make it readable for this user.';
+
+type Remedies = Readonly<Record<string, string>> & { readonly other: string };
+
+function open(path: string, shown: string, remedies: Remedies): number {
   try {
     // Without O_NONBLOCK a pipe is opened once somebody writes into it.
     return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (cause) {
     const code = Error.isError(cause) && 'code' in cause ? String(cause.code) : 'unknown';
     const reason = code === 'ENOENT' ? missing(path) : code;
-    throw new Error(`${shown} cannot be read (${reason}). ${remedy}`, { cause });
+    throw new Error(`${shown} cannot be read (${reason}). ${remedies[code] ?? remedies.other}`, { cause });
   }
 }
 

@@ -98,7 +98,8 @@ export function openKey(key: SealedKey, sealer: Pick<Sealer, 'open'>): JWK {
   } catch (cause) {
     throw new Error(
       `The signing key "${key.kid}" in the store does not open with this SECRET_KEY. ` +
-        'Start with the SECRET_KEY that this store was made with; nothing was changed.',
+        'Start with the SECRET_KEY that this store was made with, or with that one as SECRET_KEY_PREVIOUS where ' +
+        'SECRET_KEY is a new one; nothing was changed.',
       { cause },
     );
   }

@@ -8,6 +8,7 @@ import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose';
 import type { JWK } from 'jose';
 
 import { readKeyFile } from './key-file.ts';
+import { assertOnePrivateKey, unusable } from './pem-text.ts';
 
 export const MIN_RSA_BITS = 2048;
 
@@ -98,14 +99,11 @@ export function isWhole(jwk: JWK): boolean {
 }
 
 function parsePem(pem: string, path: string): KeyObject {
+  assertOnePrivateKey(pem, path);
   try {
     return createPrivateKey(pem);
   } catch (cause) {
-    throw new Error(
-      `${path}: this is no private key in PEM form without a passphrase. Make one by: ` +
-        `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out ${path}`,
-      { cause },
-    );
+    throw new Error(`${path}: ${unusable(pem, path)}`, { cause });
   }
 }
 

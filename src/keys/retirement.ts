@@ -1,6 +1,6 @@
 /** The end of a key: what it changes in the set, and what there is to tell of it. */
 import type { SealedKey } from '../storage/port.ts';
-import { findStanding, retire, successorOf } from './changes.ts';
+import { findStanding, retire } from './changes.ts';
 import type { KeySetOptions, OpenSet } from './key-set.ts';
 import { isSameKey } from './material.ts';
 import { standingsOf } from './rotation.ts';
@@ -12,6 +12,11 @@ export interface Retirement {
   /** Null where nobody has to follow, or nobody does. */
   readonly successor: RotationKey | null;
   readonly now: number;
+}
+
+/** A key that has ended, and those of its algorithm that are left. */
+export interface Retired extends Retirement {
+  readonly left: readonly Standing<RotationKey>[];
 }
 
 interface Decision {
@@ -36,7 +41,9 @@ export function decideRetirement(
   const found = standings.toSorted((a, b) => WEIGHT[a.state] - WEIGHT[b.state])[0] ?? asked;
   const keys = set.keys.filter((key) => key.kid === found.key.kid || !names.includes(key.kid));
   const plan = retire(keys, found.key.kid, isEmergency, now, policy);
-  const successor = found.state === 'active' ? successorOf(keys, found.key, now, policy) : null;
+  const signers = found.state === 'active' ? standingsOf(plan.keys, now, policy) : [];
+  const successor =
+    signers.find(({ key, state }) => key.alg === found.key.alg && state === 'active')?.key ?? null;
   return { plan, end: { ended: { ...found, key: { ...found.key, kid } }, successor, now } };
 }
 

@@ -149,7 +149,7 @@ describeOnBothStores('backup and restore', (store) => {
   test('a backup that is no backup, or none of this installation, is refused, and no store is made', async () => {
     const file = await take();
     const bytes = readFileSync(pathOf(file));
-    const [cut, changed, text] = [newFile(), newFile(), newFile()];
+    const [cut, changed, text, absent] = [newFile(), newFile(), newFile(), newFile()];
     writeFileSync(pathOf(cut), bytes.subarray(0, bytes.length - 1));
     writeFileSync(
       pathOf(changed),
@@ -158,10 +158,14 @@ describeOnBothStores('backup and restore', (store) => {
     writeFileSync(pathOf(text), 'Dear reader,\n'.repeat(20));
     const other = { SECRET_KEY: generateSecret('SECRET_KEY', 'production') };
     const cases: readonly (readonly [string, object, string])[] = [
-      [cut, {}, 'The backup is damaged'],
+      [
+        cut,
+        {},
+        `${pathOf(cut)}: The backup is damaged: it was cut or changed since it was written. Copy it anew`,
+      ],
       [changed, {}, 'The backup is damaged'],
-      [text, {}, 'This file is no backup'],
-      [newFile(), {}, 'cannot be read (there is no such file)'],
+      [text, {}, `${pathOf(text)}: This file is no backup`],
+      [absent, {}, `${pathOf(absent)} cannot be read (there is no such file)`],
       ['.', {}, 'cannot be read (it is a folder)'],
       [file, other, 'The backup does not open with this SECRET_KEY'],
     ];
@@ -169,7 +173,7 @@ describeOnBothStores('backup and restore', (store) => {
       expect(await refused(['backup', 'verify', name], env)).toContain(sentence);
       const path = pathOf(`${randomUUID()}.db`);
       const there = { ...env, DATABASE_URL: `sqlite:${path}` };
-      expect(await refused(['restore', name], there)).toContain(sentence);
+      expect((await refused(['restore', name], there)).split(sentence)).toHaveLength(2);
       expect(existsSync(path)).toBe(false);
     }
   });
@@ -280,10 +284,34 @@ describeOnBothStores('backup and restore', (store) => {
 
   test.each([
     ['without a place to go', ['backup'], {}],
+    ['to a file without a name', ['backup', '--output', ''], {}],
     ['as JSON and to standard output at once', ['backup', '--output', '-', '--json'], {}],
     ['to a terminal', ['backup', '--output', '-'], { isTerminal: true }],
   ])('is wrong usage %s', async (_name, argv, more) => {
     expect((await run(argv, {}, more)).code).toBe(2);
+  });
+
+  test.each([
+    ['verfy', ['verfy', 'x.age'], "error: unknown command 'verfy'\n(Did you mean verify?)\n"],
+    [
+      'a file',
+      ['a b.age'],
+      "unknown command 'a b.age': a backup goes to the file that --output names, such as --output 'a b.age'\n",
+    ],
+    ['none', ['--output', ''], 'error: --output is empty: name a new file, or - for standard output\n'],
+  ])('names what is not understood: %s', async (_name, argv, sentence) => {
+    const { out, err, code } = await run(['backup', ...argv]);
+    expect([code, out, err]).toEqual([2, '', expect.stringContaining(sentence)]);
+    const asJson = documentOf(await run(['backup', ...argv, '--json']));
+    expect(asJson).toMatchObject({ error: { code: 'wrong_usage' } });
+  });
+
+  test('says in its help what it takes without a verb, and in that of create', async () => {
+    expect((await run(['backup', '--help'])).out).toMatch(
+      /\nWithout a verb:\n {2}--output <file> {2}a new file, /,
+    );
+    expect((await run(['backup', 'create', '--help'])).out).toMatch(/ --output <file> +a new file, /);
+    expect((await run(['backup', 'help', 'verify'])).out).toContain('backup verify [options] <file>');
   });
 
   test('has a passphrase with which any age opens it, to lines of JSON', async () => {

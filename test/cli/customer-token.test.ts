@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose';
 import { createPublicKey, generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -23,7 +23,7 @@ describe('customer-token', () => {
 
   beforeAll(() => {
     cwd = mkdtempSync(join(tmpdir(), 'portcullis-customers-'));
-    writeFileSync(join(cwd, 'private-key.pem'), pem);
+    writeFileSync(join(cwd, 'private-key.pem'), pem, { mode: 0o600 });
   });
   afterAll(() => rmSync(cwd, { recursive: true, force: true }));
 
@@ -65,7 +65,7 @@ describe('customer-token', () => {
   });
 
   test('takes every option', async () => {
-    writeFileSync(join(cwd, 'other.pem'), pem);
+    writeFileSync(join(cwd, 'other.pem'), pem, { mode: 0o600 });
     const [one] = await made(
       ...[
         '--key-path',
@@ -134,6 +134,13 @@ describe('customer-token', () => {
     expect([below.code, below.err]).toEqual([1, expect.stringContaining('cannot be written (ENOTDIR)')]);
   });
 
+  test('warns of a key that others may read', async () => {
+    writeFileSync(join(cwd, 'open.pem'), pem);
+    chmodSync(join(cwd, 'open.pem'), 0o644);
+    const { code, err } = await run('--key-path', 'open.pem');
+    expect([code, err]).toEqual([0, 'open.pem can be read or changed by others: chmod 600 open.pem\n']);
+  });
+
   test('warns of a token that gateways may not take', async () => {
     const { code, err } = await run(
       '--username',
@@ -151,9 +158,13 @@ describe('customer-token', () => {
     [
       'a key that is not there',
       ['--key-path', 'none.pem'],
-      /none\.pem cannot be read \(there is no such file\).*openssl/,
+      /none\.pem cannot be read \(there is no such file\).*openssl.* -out none\.pem\n/,
     ],
-    ['a folder for a key', ['--key-path', '.'], /is no key: it is a folder\..*openssl/],
+    ['a folder for a key', ['--key-path', '.'], /is no key: it is a folder\..*openssl.* -out NEW\.pem\n/],
+    ['an empty issuer', ['--issuer', ''], /--issuer <issuer>' argument '' is invalid\. Expected a text/],
+    ['an empty audience', ['--audience', ' '], /--audience <audience>' argument ' ' is invalid/],
+    ['an empty name of the key', ['--key-id', ''], /--key-id <kid>' argument '' is invalid/],
+    ['an empty path of the key', ['--key-path', ''], /--key-path <file>' argument '' is invalid/],
     ['an unknown type', ['--customer-type', 'gold'], /found "gold"; expected one of premium, standard, free/],
     [
       'bad JSON',
@@ -201,9 +212,18 @@ describe('customer-token', () => {
     [
       'a public key',
       () => createPublicKey(pem).export({ format: 'pem', type: 'spki' }).toString(),
-      /found a public key/,
+      /found a public key, .* Name the file of its private key\.$/m,
     ],
     ['a text', () => 'hello', /found no PEM/],
+    ['a file with two keys', () => pem + pem, /found more than one private key; .* Name a file with one\.$/m],
+    [
+      'a key under a passphrase',
+      () =>
+        privateKey
+          .export({ format: 'pem', type: 'pkcs8', cipher: 'aes-256-cbc', passphrase: 'x' })
+          .toString(),
+      /found a private key under a passphrase; .*: openssl pkey -in FILE -out NEW\.pem$/m,
+    ],
     ['a damaged key', () => damagedPem('ec'), /bad\.pem: found a damaged key/],
     [
       'an RSA key',
@@ -214,14 +234,16 @@ describe('customer-token', () => {
       /found an RSA key/,
     ],
     ['a file that is too large', () => 'x'.repeat(70_000), /is larger than 64 KiB/],
-  ])('refuses %s in the key’s place, and says how to make one', async (_name, text, sentence) => {
-    writeFileSync(join(cwd, 'bad.pem'), text());
-    const told = await refused('--key-path', 'bad.pem');
-    expect(told).toMatch(sentence);
-    expect(told).toContain(
-      'openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out private-key.pem',
-    );
-  });
+  ])(
+    'refuses %s in the key’s place, and advises nothing that would overwrite it',
+    async (_name, text, sentence) => {
+      writeFileSync(join(cwd, 'bad.pem'), text());
+      const told = await refused('--key-path', 'bad.pem');
+      expect(told).toMatch(sentence);
+      expect(told).toMatch(/ -out NEW\.pem|Name (?:a file with one|the file of its private key)\.\n/);
+      expect(told).not.toMatch(/-out (?!NEW\.pem)/);
+    },
+  );
 
   test('refuses what is said of a customer that is not named', async () => {
     const { code, err } = await run('--company', 'Acme');

@@ -1,12 +1,12 @@
 /** `portcullis keys`: every command, option and refusal, on both stores, beside a running server. */
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { exportJWK, importPKCS8, importSPKI } from 'jose';
-import { createPublicKey, generateKeyPairSync } from 'node:crypto';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { chmodSync, existsSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 
-import type { KeyListView, KeyView, RetirementView } from '../../src/composition/administration.ts';
+import type { KeyListView, KeyView, RetirementView, TurnView } from '../../src/composition/administration.ts';
 import { makeFolder } from '../config/load.ts';
 import { damagedPem, NO_FILES } from '../keys/strange.ts';
 import { apply, createVpnNode, getToken, json } from '../support/clients.ts';
@@ -51,7 +51,7 @@ describeOnBothStores('keys', (store) => {
     return found;
   };
   const written = (name: string, text: string): string => {
-    writeFileSync(join(server.folder, name), text);
+    writeFileSync(join(server.folder, name), text, { mode: 0o600 });
     return name;
   };
   const published = async (): Promise<string[]> =>
@@ -79,7 +79,7 @@ describeOnBothStores('keys', (store) => {
     expect(standby).toMatchObject({ signs_from: null, until: null });
     const { out, code } = await cli('list');
     expect(code).toBe(0);
-    expect(out).toMatch(/^KID +ALG +STATE +SINCE +UNTIL\n/);
+    expect(out).toMatch(/^KID +ALG +STATE +SINCE +NEXT CHANGE\n/);
     expect(out).toContain(`The next key of RS256 takes over at ${next['RS256'] ?? ''}.\n`);
     const env = { ...environmentOf(server), KEYS_ROTATION_INTERVAL: '0' };
     const byCommand = await portcullis(['keys', 'list'], { cwd: server.folder, env });
@@ -220,8 +220,57 @@ describeOnBothStores('keys', (store) => {
     test('ends an algorithm that nobody looks after with its last key', async () => {
       const made = documentOf(await cli('create', '--alg', 'EdDSA', '--json'));
       const { out } = await cli('retire', String(made['kid']));
-      expect(out).toMatch(/It never signed/);
+      expect(out).toContain(
+        'It never signed, so nothing breaks. It was the last key for EdDSA: there is none now. Make one by: portcullis keys create --alg EdDSA\n',
+      );
       expect((await list()).items.map(({ alg }) => alg)).not.toContain('EdDSA');
+      await cli('import', written('ed.pem', pem('ed25519')));
+      const asJson = documentOf(await cli('retire', 'ed', '--json'));
+      expect(asJson).toMatchObject({ keys_left: 0, standby: null, next_rotation: null });
+    });
+
+    test('says in an emergency who follows, or that nobody does', async () => {
+      for (const kid of ['one', 'two']) await cli('import', written(`${kid}.pem`, pem('ed25519')));
+      const storedAt = Date.now;
+      const end = async () => typing('y\n', 'retire', (await find('active', 'EdDSA')).kid, '--emergency');
+      try {
+        Date.now = () => storedAt() + 2 * HOUR_MS;
+        const { out, err } = await end();
+        for (const told of [err, out]) expect(told).toMatch(/\n(one|two) signs from now on\./);
+        const last = await end();
+        expect(last.err).toContain('No other key for EdDSA is there to follow.\n');
+        expect(last.out).toMatch(/No other key for EdDSA follows\. Make one by: .* create --alg EdDSA\n$/);
+      } finally {
+        Date.now = storedAt;
+      }
+    });
+
+    test('tells of the rotation that a key was to be, and when the next one is', async () => {
+      const { next_rotation: byItself } = await list();
+      const [turn] = documentOf(await cli('rotate', '--alg', 'RS256', '--json'))['items'] as TurnView[];
+      const { kid = '', signs_from: at = '' } = turn ?? {};
+      const { out } = await cli('retire', kid);
+      expect(out).toBe(
+        `Retired ${kid}.\nIt never signed, so nothing breaks. The rotation of RS256 that was due at ${at} is off; ` +
+          `the next one is at ${byItself['RS256'] ?? ''}. Run portcullis keys rotate --alg RS256 for one now.\n`,
+      );
+      expect((await list()).next_rotation).toEqual(byItself);
+      await cli('import', written('one.pem', pem('rsa')));
+      await cli('import', written('two.pem', pem('rsa')));
+      const { signs_from: first } = (await list()).items.find((it) => it.kid === 'one') ?? {};
+      const second = await cli('retire', 'two');
+      expect(second.out).toMatch(new RegExp(` is off; the next one is at ${String(first)}\\.\n$`));
+      const env = { ...environmentOf(server), KEYS_ROTATION_INTERVAL: '0' };
+      const third = await portcullis(['keys', 'retire', 'one'], { cwd: server.folder, env });
+      expect(third.out).toMatch(/ is off; no other one is due\. Run portcullis keys rotate --alg RS256 for /);
+    });
+
+    test('says that nobody waits where nothing looks after the algorithm', async () => {
+      const env = { ...environmentOf(server), KEYS_ALGORITHMS: 'RS256,ES256,EdDSA' };
+      await portcullis(['keys', 'rotate'], { cwd: server.folder, env }); // makes the two of EdDSA
+      const standby = (await list()).items.find((it) => it.alg === 'EdDSA' && it.signs_from === null);
+      const { out } = await cli('retire', standby?.kid ?? '');
+      expect(out).toMatch(/No other key for EdDSA waits: portcullis keys rotate --alg EdDSA makes/);
     });
   });
 
@@ -267,7 +316,7 @@ describeOnBothStores('keys', (store) => {
         null,
         /^absent\.pem cannot be read \(there is no such file\)/,
       ],
-      ['text', 'text.pem', 'no key', /text\.pem: this is no private key in PEM form/],
+      ['text', 'text.pem', 'no key', /text\.pem: this is no private key in PEM form\..* -out NEW\.pem\n$/],
       ['a name that is no kid', 'a b.pem', pem(), /a b\.pem: its name is the kid/],
       [
         'a file without end',
@@ -279,6 +328,51 @@ describeOnBothStores('keys', (store) => {
       if (text !== null) written(file, text);
       refused(await cli('import', file), sentence);
       expect(await records('keys.import')).toEqual([]);
+    });
+
+    const ec = createPrivateKey(pem());
+    const sealed = { format: 'pem', type: 'pkcs8', cipher: 'aes-256-cbc', passphrase: 'x' } as const;
+    test.each([
+      [
+        'a key under a passphrase',
+        ec.export(sealed).toString(),
+        / is under a passphrase\. .*: openssl pkey -in 'own key\.pem' -out NEW\.pem\n$/,
+      ],
+      [
+        'such a key in the traditional form',
+        ec.export({ ...sealed, type: 'sec1' }).toString(),
+        / is under a passphrase\. /,
+      ],
+      [
+        'a public key',
+        createPublicKey(ec).export({ type: 'spki', format: 'pem' }).toString(),
+        / is a public key and no private key, .*: take the file of its private key\.\n$/,
+      ],
+      ['a certificate', '-----BEGIN CERTIFICATE-----\nAA\n', / is a certificate and no private key, /],
+      ['two private keys', pem() + pem('rsa'), /: it holds 2 private keys, .*: name a file with one\.\n$/],
+    ])('advises nothing that would overwrite %s', async (_name, text, sentence) => {
+      refused(await cli('import', written('own key.pem', text), '--kid', 'own'), sentence);
+      expect(await records('keys.import')).toEqual([]);
+    });
+
+    test('tells how to make a file that is not there, and of one that this user may not read', async () => {
+      refused(await cli('import', 'absent.pem'), /make this one: openssl genpkey .* -out absent\.pem\n$/);
+      symlinkSync('/proc/sys/vm/compact_memory', join(server.folder, 'denied.pem')); // nor may root read it
+      refused(
+        await cli('import', 'denied.pem'),
+        /^denied\.pem .* \(EACCES\)\. Make it readable for this user/,
+      );
+    });
+
+    test('warns of a file that others may read, or change', async () => {
+      for (const [n, mode] of [0o644, 0o620, 0o640].entries()) {
+        const file = written(`mode ${n}.pem`, pem());
+        chmodSync(join(server.folder, file), mode);
+        const { code, err } = await cli('import', file, '--kid', `mode-${n}`);
+        const warning = `${file} can be read or changed by others: chmod 600 '${file}'\n`;
+        expect([code, err]).toEqual([0, mode === 0o640 ? '' : warning]); // as production starts with it
+      }
+      expect((await cli('import', written('own.pem', pem()))).err).toBe('');
     });
 
     test.each(NO_FILES)('refuses %s', async (_name, make, sentence) => {
@@ -392,10 +486,14 @@ describe('keys without a server', () => {
     ['a key without its algorithm', ['create']],
     ['a retirement of nothing', ['retire']],
     ['a private key without a file', ['export', 'x', '--private']],
+    ['a private key to standard output', ['export', 'x', '--private', '--output', '-']],
+    ['a file of that name', ['export', 'x', '--output', '-']],
+    ['a file without a name', ['export', 'x', '--output', '']],
     ['a private key as a JWK', ['export', 'x', '--private', '--jwk', '--output', 'f']],
   ])('%s is wrong usage', async (_name, argv) => {
-    const { out, err, code } = await portcullis(['keys', ...argv], { cwd: makeFolder() });
-    expect([code, out]).toEqual([2, '']);
+    const cwd = makeFolder();
+    const { out, err, code } = await portcullis(['keys', ...argv], { cwd });
+    expect([code, out, existsSync(join(cwd, '-'))]).toEqual([2, '', false]);
     expect(err).toMatch(/--help/);
   });
 });

@@ -107,6 +107,11 @@ describeOnBothStores('a new SECRET_KEY', (store) => {
       expect((await run(REENCRYPT, newKey)).out).toContain(
         'Everything is encrypted under SECRET_KEY already.',
       );
+      for (const argv of [REENCRYPT, [...REENCRYPT, '--json']]) {
+        const { out } = await run(argv, newKey);
+        expect(out).toContain('SECRET_KEY_PREVIOUS is not set, so there was nothing to move. For a new key ');
+        expect(out).not.toContain('Now unset');
+      }
       const both2 = await server.startInstance({ secrets: secrets(newKey, oldKey) });
       expect(await server.logged('previous_secret_key', 'unset SECRET_KEY_PREVIOUS', 'Nothing')).toContain(
         '"signingKeys":0,"resourceServers":0,"auditKeys":0',
@@ -146,7 +151,9 @@ describeOnBothStores('a new SECRET_KEY', (store) => {
       const { code, err } = await run(REENCRYPT, newKey);
       expect([code, err]).toEqual([
         1,
-        expect.stringMatching(/^The signing key .* does not open with this SECRET_KEY/),
+        expect.stringMatching(
+          /^The signing key .* does not open with this SECRET_KEY.* as SECRET_KEY_PREVIOUS/,
+        ),
       ]);
       const wrong = await run(REENCRYPT, newKey, makeSecret());
       expect([wrong.code, wrong.err]).toEqual([

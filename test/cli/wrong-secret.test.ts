@@ -12,7 +12,7 @@ import type { ServeProcess } from './serve-process.ts';
 
 const FILE = 'resources.yaml';
 const SENTENCE =
-  /^The signing key "[^"]+" in the store does not open with this SECRET_KEY\. Start with the SECRET_KEY that this store was made with; nothing was changed\.\n$/;
+  /^The signing key "[^"]+" in the store does not open with this SECRET_KEY\. Start with the SECRET_KEY that this store was made with, or with that one as SECRET_KEY_PREVIOUS where SECRET_KEY is a new one; nothing was changed\.\n$/;
 
 const started: ServeProcess[] = [];
 

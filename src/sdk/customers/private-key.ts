@@ -6,14 +6,18 @@ import { CustomerError } from './errors.ts';
 
 const CURVE = 'prime256v1'; // as OpenSSL calls P-256
 
-const EXPECTED =
-  'expected an EC private key on the curve P-256 in PEM form, for ES256. Make one by: ' +
-  'openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out private-key.pem';
+const EXPECTED = 'expected an EC private key on the curve P-256 in PEM form, for ES256.';
+
+// Each writes to a file that is not there: the one at hand may be the only copy of a key.
+const MAKE_ONE =
+  'Name another file, or make a key in a new one: ' +
+  'openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out NEW.pem';
+const NAME_THE_PRIVATE_ONE = 'Name the file of its private key.';
 
 /** Reads PKCS #8 and SEC1 alike. Throws a {@link CustomerError} that says what was found and what was expected. */
 export function readPrivateKey(pem: string): KeyObject {
   const strange = strangeText(pem);
-  if (strange !== null) throw notAKey(strange);
+  if (strange !== null) throw notAKey(...strange);
   const key = parse(pem);
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key;
   if (type === 'ec' && details?.namedCurve === CURVE) {
@@ -37,34 +41,44 @@ function isWhole(key: KeyObject): boolean {
   }
 }
 
-/** Text → what it is; the first that is found counts. */
-const STRANGE: readonly (readonly [RegExp, string])[] = [
-  [/^\s*$/, 'nothing'],
-  [/^\s*[{[]/, 'a JSON Web Key (JSON) in the place of a PEM'],
+/** A text that is no such key: what it is, and what to do. */
+type Strange = readonly [found: string, remedy?: string];
+
+const NO_PEM: Strange = ['no PEM (it has no line "-----BEGIN PRIVATE KEY-----")'];
+
+/** The first that is found counts. */
+const STRANGE: readonly (readonly [RegExp, Strange | null])[] = [
+  [/^\s*$/, ['nothing']],
+  [/^\s*[{[]/, ['a JSON Web Key (JSON) in the place of a PEM']],
+  [
+    /-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----[^]*-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----/,
+    ['more than one private key', 'Name a file with one.'],
+  ],
   [
     /-----BEGIN (?:ENCRYPTED PRIVATE KEY|[^-]+-----\s+Proc-Type: 4,ENCRYPTED)/,
-    'a private key under a passphrase',
+    [
+      'a private key under a passphrase',
+      'Write it to a new file without one, and name that: openssl pkey -in FILE -out NEW.pem',
+    ],
   ],
-  [/-----BEGIN OPENSSH PRIVATE KEY-----/, 'a private key of OpenSSH'],
-  [/-----BEGIN CERTIFICATE-----/, 'a certificate'],
+  [/-----BEGIN OPENSSH PRIVATE KEY-----/, ['a private key of OpenSSH']],
+  [/-----BEGIN CERTIFICATE-----/, ['a certificate', NAME_THE_PRIVATE_ONE]],
+  [/-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----/, null],
+  [/-----BEGIN (?:[A-Z]+ )?PUBLIC KEY-----/, ['a public key, which cannot sign', NAME_THE_PRIVATE_ONE]],
 ];
 
-function strangeText(text: string): string | null {
+function strangeText(text: string): Strange | null {
   const known = STRANGE.find(([pattern]) => pattern.test(text));
-  if (known !== undefined) return known[1];
-  if (/-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----/.test(text)) return null;
-  return /-----BEGIN (?:[A-Z]+ )?PUBLIC KEY-----/.test(text)
-    ? 'a public key, which cannot sign'
-    : 'no PEM (it has no line "-----BEGIN PRIVATE KEY-----")';
+  return known === undefined ? NO_PEM : known[1];
 }
 
 function parse(pem: string): KeyObject {
   try {
     return createPrivateKey(pem);
   } catch (cause) {
-    throw notAKey('a PEM that is damaged', cause);
+    throw notAKey('a PEM that is damaged', MAKE_ONE, cause);
   }
 }
 
-const notAKey = (found: string, cause?: unknown): CustomerError =>
-  new CustomerError('ERR_CUSTOMER_KEY_INVALID', `found ${found}; ${EXPECTED}`, { cause });
+const notAKey = (found: string, remedy = MAKE_ONE, cause?: unknown): CustomerError =>
+  new CustomerError('ERR_CUSTOMER_KEY_INVALID', `found ${found}; ${EXPECTED} ${remedy}`, { cause });

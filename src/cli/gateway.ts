@@ -19,7 +19,7 @@ import type { Io } from './io.ts';
 
 const EXAMPLE = 'portcullis gateway generate nginx --upstream http://127.0.0.1:8022 --output nginx.conf';
 /** What a format might read as more than a name is none, though a URL may hold it. */
-const NAME = /^[a-z\d](?:[a-z\d._-]*[a-z\d])?$/;
+const NAME = /^(?!unix$)(?!.*(?:\.\.|-\.))[a-z\d](?:[a-z\d._-]*[a-z\d])?$/;
 
 interface Options {
   readonly upstream: string;

@@ -148,7 +148,8 @@ function createFeed(
     ...{ store, kinds, issuer: config.issuer, audience, now },
     sign: (claims) => current().signRevocations[of]({ ...claims }),
   });
-  const streams = createRevocationStreams({ pages, maxOfClient, ring: bells[of].ring });
+  const isClient = async (id: string): Promise<boolean> => (await storage.clients.find(id)) !== null;
+  const streams = createRevocationStreams({ pages, maxOfClient, isClient, ring: bells[of].ring });
   const pace = { name: `revocations-${of}`, maxPerMinute: config.rateLimits ? maxPerMinute : null };
   const reading = createRevocationReading({ pages, streams, admit, ...pace, counters, now });
   return { reading, streams, bell: bells[of] };

@@ -91,6 +91,7 @@ function administer(options: CustomersOptions, record: Recorder): CustomerAdmini
       await record({ action: 'customer.delete', target: targetOf(customer), details }, async () => {
         await endings.endAll(customer);
         if (!(await customers.delete(username))) throw new AppError('not_found', 'It was deleted meanwhile.');
+        await endings.endAll(customer); // one that was issued in between has a series of its own
       });
       return customer;
     },

@@ -23,6 +23,10 @@ export const newTokenId = (series: string, exp: number): string =>
 /** When the token of that id expires; null where the id does not say. */
 export const expiryOf = (jti: string): number | null => toNumber(jti.split('.')[1]);
 
-export const isOfSeries = (jti: string, series: string): boolean => jti.startsWith(`${series}.`);
+const REST = /^\.[0-9a-z]{1,10}\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** Whether the id is one that a token of the series may have: nothing else is kept as one. */
+export const isOfSeries = (jti: string, series: string): boolean =>
+  jti.startsWith(series) && REST.test(jti.slice(series.length));
 
 const toNumber = (text = ''): number | null => (NUMBER.test(text) ? Number.parseInt(text, BASE) : null);

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 
 import Koa from 'koa';
@@ -33,6 +33,10 @@ const DRAIN_MS = 9_000;
 // Requests that were sent before the stop are still on their way; each is answered and told to close.
 const LAST_REQUESTS_MS = 250;
 const LAST_TURNS = 3;
+// Then whoever has nothing under way is hung up on, again and again, since answers come to their end; and, after a
+// while, whoever never asked for anything.
+const HANG_UP_EVERY_MS = 50;
+const SILENT_MS = 1_000;
 // Longer than the idle time of the usual load balancers, so that they and not we close a quiet connection.
 const KEEP_ALIVE_MS = 65_000;
 
@@ -156,6 +160,7 @@ export interface ListeningServer {
 export async function listen(app: Koa, host: string, port: number): Promise<ListeningServer> {
   const handle = app.callback();
   let isDraining = false;
+  const silent = new Set<Socket>();
   const server = createServer(
     {
       headersTimeout: HEADERS_TIMEOUT_MS,
@@ -164,10 +169,15 @@ export async function listen(app: Koa, host: string, port: number): Promise<List
       requireHostHeader: true,
     },
     (request, response) => {
+      silent.delete(request.socket);
       if (isDraining) response.setHeader('Connection', 'close');
       void handle(request, response); // Koa answers its own failures
     },
   );
+  server.on('connection', (socket) => {
+    silent.add(socket);
+    socket.once('close', () => silent.delete(socket));
+  });
   server.maxConnections = MAX_CONNECTIONS;
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   await listening(server, host, port);
@@ -178,7 +188,7 @@ export async function listen(app: Koa, host: string, port: number): Promise<List
       await sleep(LAST_REQUESTS_MS);
       // A process that had no time meanwhile has not read them yet: it takes connections in one turn, and reads in the next.
       for (let turn = 0; turn < LAST_TURNS; turn += 1) await setImmediate();
-      await stop(server);
+      await stop(server, silent);
     },
   };
 }
@@ -197,11 +207,16 @@ function listening(server: Server, host: string, port: number): Promise<void> {
   });
 }
 
-function stop(server: Server): Promise<void> {
+/** `silent` are the connections that no request came by. */
+function stop(server: Server, silent: ReadonlySet<Socket>): Promise<void> {
   return new Promise((resolve) => {
-    const cut = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+    const timers = [
+      setInterval(() => server.closeIdleConnections(), HANG_UP_EVERY_MS),
+      setTimeout(() => silent.forEach((socket) => socket.destroy()), SILENT_MS),
+      setTimeout(() => server.closeAllConnections(), DRAIN_MS),
+    ];
     server.close(() => {
-      clearTimeout(cut);
+      timers.forEach(clearTimeout);
       resolve();
     });
     server.closeIdleConnections();

@@ -42,7 +42,7 @@ async function answerStream(ctx: Context, request: FeedRequest, reading: Revocat
 /** The same page to whoever has it already is 304; entries that expired since make it no other one. */
 async function answerPage(ctx: Context, request: FeedRequest, reading: RevocationReading): Promise<void> {
   const { page, sign } = await reading.page(request);
-  const etag = `"${page.from}-${page.to}"`;
+  const etag = `"${page.from}-${page.to}${page.more ? '-more' : ''}"`;
   ctx.set('ETag', `W/${etag}`);
   if (hasAlready(ctx, etag)) {
     ctx.status = 304;

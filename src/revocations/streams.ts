@@ -32,6 +32,8 @@ export interface RevocationStreams {
 interface RevocationStreamsOptions {
   readonly pages: RevocationPages;
   readonly maxOfClient: number;
+  /** Whether the client is there. */
+  readonly isClient: (clientId: string) => Promise<boolean>;
   /** Calls `look` before its time. */
   readonly ring: () => void;
   /** So long a stream lives at most; tests shorten it. */
@@ -48,10 +50,11 @@ interface Listener {
 }
 
 export function createRevocationStreams(options: RevocationStreamsOptions): RevocationStreams {
-  const { pages, maxOfClient, ring, lifeMs = LIFE_MS } = options;
+  const { pages, maxOfClient, isClient, ring, lifeMs = LIFE_MS } = options;
   // In the order of their opening.
   const listeners = new Set<Listener>();
   let hasEnded = false;
+  const findDeleted = createDeletedFinder(isClient);
 
   const drop = (listener: Listener): void => {
     if (listeners.delete(listener)) listener.stream.push(null);
@@ -98,6 +101,7 @@ export function createRevocationStreams(options: RevocationStreamsOptions): Revo
       return stream;
     },
     look: async () => {
+      (await findDeleted(listeners)).forEach(drop);
       const places = Map.groupBy(listeners, ({ cursor }) => cursor);
       const more = await Promise.all([...places].map(([cursor, there]) => lookAt(cursor, there)));
       if (listeners.size === 0) return IDLE_MS;
@@ -107,6 +111,17 @@ export function createRevocationStreams(options: RevocationStreamsOptions): Revo
       hasEnded = true;
       listeners.forEach(drop);
     },
+  };
+}
+
+/** Finds those whose client is there no more, at each beat. */
+function createDeletedFinder(isClient: RevocationStreamsOptions['isClient']) {
+  let lookedAt = performance.now();
+  return async (listeners: ReadonlySet<Listener>): Promise<readonly Listener[]> => {
+    if (performance.now() - lookedAt < BEAT_MS) return [];
+    lookedAt = performance.now();
+    const ofClients = [...Map.groupBy(listeners, ({ clientId }) => clientId)];
+    return (await Promise.all(ofClients.map(async ([id, own]) => ((await isClient(id)) ? [] : own)))).flat();
   };
 }
 

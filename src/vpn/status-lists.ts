@@ -38,6 +38,8 @@ interface StatusListsOptions {
   /** The present signer, by RS256 under a type of its own. */
   readonly signer: () => Sign;
   readonly issuer: string;
+  /** Whether this server gave a list that name. */
+  readonly isName: (list: string) => boolean;
   readonly uriOf: (list: string) => string;
   /** Where the lists are listed; null where that is not told. */
   readonly aggregationUri: string | null;
@@ -49,13 +51,20 @@ interface Kept {
   readonly endsAt: number;
   readonly version: number;
   readonly sign: Sign;
-  readonly renewAt: number;
+  readonly signedAt: number;
   readonly signed: Promise<SignedList>;
 }
 
+const NAMED_MS = 500;
+const NONE_NAMED: { readonly until: number; readonly uris: Promise<readonly string[]> } = {
+  until: -Infinity,
+  uris: Promise.resolve([]),
+};
+
 export function createStatusLists(options: StatusListsOptions): StatusLists {
-  const { statuses, marks, signer, uriOf, now } = options;
+  const { statuses, marks, signer, isName, uriOf, now } = options;
   const kept = new Map<string, Kept>();
+  let named = NONE_NAMED;
   const findEnd = async (list: string): Promise<number | null> => {
     const known = kept.get(list)?.endsAt ?? 0;
     return known > now() ? known : statuses.findEnd(list, now());
@@ -63,6 +72,7 @@ export function createStatusLists(options: StatusListsOptions): StatusLists {
 
   return {
     find: async (list) => {
+      if (!isName(list)) return null;
       const endsAt = await findEnd(list);
       if (endsAt === null) {
         kept.delete(list);
@@ -72,14 +82,24 @@ export function createStatusLists(options: StatusListsOptions): StatusLists {
       const { bits, version } = marks.of(list);
       const sign = signer();
       const last = kept.get(list);
-      if (last?.version === version && last.sign === sign && now() < last.renewAt) return last.signed;
+      // A clock that was ahead may be put back.
+      const age = now() - (last?.signedAt ?? 0);
+      const isFresh = age >= 0 && age < RENEWAL_SECONDS;
+      if (last?.version === version && last.sign === sign && isFresh) return last.signed;
       if (kept.size >= MAX_KEPT) kept.clear();
       const signed = toSigned(list, sign, bits, options);
-      kept.set(list, { endsAt, version, sign, renewAt: now() + RENEWAL_SECONDS, signed });
+      kept.set(list, { endsAt, version, sign, signedAt: now(), signed });
       signed.catch(() => kept.delete(list)); // whoever asked hears of it
       return signed;
     },
-    all: async () => (await statuses.lists(now())).map(uriOf),
+    all: () => {
+      if (performance.now() >= named.until) {
+        const uris = statuses.lists(now()).then((lists) => lists.map(uriOf));
+        named = { until: performance.now() + NAMED_MS, uris };
+        uris.catch(() => (named = NONE_NAMED)); // whoever asked hears of it
+      }
+      return named.uris;
+    },
   };
 }
 

@@ -235,6 +235,8 @@ describe('gateway generate refuses', () => {
     'http://api.example.com:0',
     "http://a'b",
     'http://a;b',
+    'http://unix',
+    'http://a..b',
     'http://${x}',
     'http://a"b',
     'http://a`b`',

@@ -65,7 +65,10 @@ describe('the feed', () => {
       { customer: 'acme', before: START, exp: LATER },
       { customer: 'acme', before: START - 9, exp: LATER },
     ]);
-    const isRevoked = (jti: unknown, sub = 'acme'): boolean => feed.isRevoked(personClaims({ sub, jti }));
+    const isRevoked = (jti: unknown, sub = 'acme', fields: object = {}): boolean =>
+      feed.isRevoked(
+        personClaims({ sub, jti, client_id: undefined, customer: { username: sub }, ...fields }),
+      );
     const series = (number: number): string => `${number.toString(36)}~rAnd0m-_.x.y`;
     expect([START - 1, START, START + 1].map((it) => isRevoked(series(it)))).toEqual([true, false, false]);
     expect([series(START).slice(1), 'jwt-1', undefined].map((it) => isRevoked(it))).toEqual([
@@ -74,6 +77,9 @@ describe('the feed', () => {
       true,
     ]);
     expect(isRevoked(series(1), 'Acme')).toBe(false);
+    // Those of a client that is called as the customer is, of whatever scope, and what tells of no customer at all.
+    expect(isRevoked('jwt-1', 'acme', { client_id: 'acme' })).toBe(false);
+    expect(isRevoked('jwt-1', 'acme', { customer: undefined })).toBe(false);
     expect(feed.state().entries).toBe(1);
   });
 

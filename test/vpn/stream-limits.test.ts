@@ -1,5 +1,6 @@
 /** What bounds the streams of the feed: their number, their life, and what waits for a slow reader. */
 import { expect, test } from '@jest/globals';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Page } from '../../src/revocations/pages.ts';
 import { createRevocationStreams } from '../../src/revocations/streams.ts';
@@ -9,7 +10,7 @@ const FIRST: Page = { at: 1, from: 0, to: 1, more: false, entries: [] };
 const MANY = 1_000;
 
 /** Streams of a feed that has something new at each look, of so many characters. */
-function createStreams(characters = 1, lifeMs?: number): RevocationStreams {
+function createStreams(characters = 1, lifeMs?: number, isClient = true): RevocationStreams {
   const entry = { kind: 'person', subject: 'alice', issuedBefore: 1, expiresAt: 2 } as const;
   const pages = {
     read: async (after: number): Promise<Page> => ({
@@ -18,7 +19,13 @@ function createStreams(characters = 1, lifeMs?: number): RevocationStreams {
     }),
     sign: async () => 'x'.repeat(characters),
   };
-  return createRevocationStreams({ pages, maxOfClient: 4, ring: () => undefined, lifeMs });
+  return createRevocationStreams({
+    pages,
+    maxOfClient: 4,
+    isClient: async () => isClient,
+    ring: () => undefined,
+    lifeMs,
+  });
 }
 
 test('an instance serves a thousand streams, and another one once one of them ended', async () => {
@@ -54,4 +61,16 @@ test('a stream that nobody reads ends before it holds much', async () => {
   const held = (await Array.fromAsync(stream)).reduce<number>((sum, part) => sum + String(part).length, 0);
   expect(held).toBeGreaterThan(1_000_000);
   expect(held).toBeLessThan(1_600_000);
+});
+
+test('a stream ends within a beat once its client is deleted', async () => {
+  const streams = createStreams(1, undefined, false);
+  const stream = (await streams.open('petstore', FIRST)).resume();
+  const end = performance.now() + 7_000;
+  while (!stream.readableEnded && performance.now() < end) {
+    await streams.look();
+    await sleep(100);
+  }
+  expect(stream.readableEnded).toBe(true);
+  expect(await streams.look()).toBeGreaterThan(1_000); // nobody listens
 });

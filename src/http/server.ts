@@ -34,7 +34,7 @@ const DRAIN_MS = 9_000;
 const LAST_REQUESTS_MS = 250;
 const LAST_TURNS = 3;
 // Then whoever has nothing under way is hung up on, again and again, since answers come to their end; and, after a
-// while, whoever never asked for anything.
+// while, whoever never sent anything.
 const HANG_UP_EVERY_MS = 50;
 const SILENT_MS = 1_000;
 // Longer than the idle time of the usual load balancers, so that they and not we close a quiet connection.
@@ -212,7 +212,8 @@ function stop(server: Server, silent: ReadonlySet<Socket>): Promise<void> {
   return new Promise((resolve) => {
     const timers = [
       setInterval(() => server.closeIdleConnections(), HANG_UP_EVERY_MS),
-      setTimeout(() => silent.forEach((socket) => socket.destroy()), SILENT_MS),
+      // A request that is on its way, however slowly, is answered.
+      setTimeout(() => silent.forEach((it) => it.bytesRead === 0 && it.destroy()), SILENT_MS),
       setTimeout(() => server.closeAllConnections(), DRAIN_MS),
     ];
     server.close(() => {

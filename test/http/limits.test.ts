@@ -78,15 +78,11 @@ describe('a client that stalls', () => {
     expect(http.maxConnections).toBeLessThanOrEqual(10_000);
   });
 
-  test.each([
-    ['says nothing', ''],
-    ['broke off in its first request', 'GET /healthz HTTP/1.1\r\nHost: loc'],
-  ])('holds up a stop for a second at most where it %s', async (_name, said) => {
+  test('holds up a stop for a second at most where it says nothing', async () => {
     const { origin, stop } = await startTestServer('SQLite');
     const socket = connect(Number(new URL(origin).port), '127.0.0.1');
     socket.on('error', () => undefined);
     await once(socket, 'connect');
-    socket.write(said);
     const answered = await fetch(`${origin}/healthz`); // its connection is kept alive
     expect(answered.status).toBe(200);
     const begun = performance.now();

@@ -3,18 +3,12 @@
  * that whoever stands between can neither invent an entry nor leave one out: the next page would not begin where this
  * one ended, and without pages the feed has ended.
  */
+import type { FeedEntry } from '../sdk/feed/page.ts';
 import type { RevocationKind, RevocationStore, StoredRevocation } from '../storage/port.ts';
 
 /** At most so many entries are in a page. */
 export const PAGE = 500;
 const MAX_KEPT = 100;
-
-/** One entry as it is read; `exp` is when nothing of what it names is good any more. */
-export type FeedEntry =
-  | { readonly jti: string; readonly exp: number }
-  | { readonly sub: string; readonly before: number; readonly exp: number }
-  | { readonly client_id: string; readonly before: number; readonly exp: number }
-  | { readonly customer: string; readonly before: number; readonly exp: number };
 
 /** What is signed. */
 export interface PageClaims {

@@ -28,3 +28,17 @@ export async function changeAccount(
   }
   throw new AppError('conflict', 'This account kept changing: try again.');
 }
+
+/**
+ * Makes a change after which nobody gets in as before, between two endings: the first, so that a store that gives way
+ * after the change leaves nothing of before alive, and one more of what was made meanwhile: that one is told.
+ */
+export async function betweenEndings<T>(
+  end: (isTold: boolean) => Promise<void>,
+  change: () => Promise<T>,
+): Promise<T> {
+  await end(false);
+  const changed = await change();
+  await end(true);
+  return changed;
+}

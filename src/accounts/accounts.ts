@@ -11,7 +11,7 @@ import type {
   Contact,
   OneTimeTokenStore,
 } from '../storage/port.ts';
-import { changeAccount } from './account-changes.ts';
+import { betweenEndings, changeAccount } from './account-changes.ts';
 import { foldLogin, parseEmail, parseFullName } from './identity.ts';
 import type { FieldFault } from './identity.ts';
 import { isAdministrator, withdraw } from './last-administrator.ts';
@@ -95,19 +95,25 @@ export async function findByLogin(
   return folded.includes('@') ? accounts.findByEmail(folded) : accounts.findByUsername(folded);
 }
 
+/** Every session, grant and token, and every link that was mailed. */
+async function endAccess(
+  accountId: string,
+  { revokeEverything, oneTimeTokens }: AccountsOptions,
+): Promise<void> {
+  await revokeEverything(accountId);
+  await oneTimeTokens.revokeAccount(accountId);
+}
+
 /** Disabling ends all that the account has, also where an earlier attempt failed in between. */
 async function setStatus(
   accountId: string,
   status: AccountStatus,
   change: Change,
-  { revokeEverything, oneTimeTokens, events }: AccountsOptions,
+  options: AccountsOptions,
 ): Promise<Account> {
   const account = await change(accountId, (current) => ({ ...current, status }));
-  if (status === 'disabled') {
-    await revokeEverything(accountId);
-    await oneTimeTokens.revokeAccount(accountId);
-  }
-  events.accountStatusChanged({ accountId, status });
+  if (status === 'disabled') await endAccess(accountId, options);
+  options.events.accountStatusChanged({ accountId, status });
   return account;
 }
 
@@ -116,19 +122,18 @@ async function setRoles(
   accountId: string,
   roles: Readonly<Record<string, string>>,
   change: Change,
-  { revokeEverything, oneTimeTokens }: AccountsOptions,
+  options: AccountsOptions,
 ): Promise<Account> {
-  const becomes = { service: false }; // asked again after a lost race
-  const changed = await change(accountId, (account) => {
-    const next = { ...account, roles: { ...roles } };
-    becomes.service = isServiceAccount(next) && !isServiceAccount(account);
-    return becomes.service ? withoutPassword(next) : next;
-  });
-  if (becomes.service) {
-    await revokeEverything(accountId);
-    await oneTimeTokens.revokeAccount(accountId);
-  }
-  return changed;
+  const becomesService = (account: Account | null): boolean =>
+    account !== null && isServiceAccount({ ...account, roles }) && !isServiceAccount(account);
+  const set = (): Promise<Account> =>
+    change(accountId, (account) => {
+      const next = { ...account, roles: { ...roles } };
+      return becomesService(account) ? withoutPassword(next) : next;
+    });
+  return becomesService(await options.accounts.find(accountId))
+    ? betweenEndings(() => endAccess(accountId, options), set)
+    : set();
 }
 
 /** By an administrator, by the same rules as for everybody. Every session ends. Throws `invalid_request`. */
@@ -136,8 +141,9 @@ async function setPassword(
   accountId: string,
   password: string,
   change: Change,
-  { accounts, hasher, product, revokeEverything, oneTimeTokens, events, now }: AccountsOptions,
+  options: AccountsOptions,
 ): Promise<Account> {
+  const { accounts, hasher, product, events, now } = options;
   const current = await accounts.find(accountId);
   if (current === null) throw gone();
   if (isServiceAccount(current)) {
@@ -151,9 +157,10 @@ async function setPassword(
   if (fault !== null) throw invalid(passwordFault(fault));
   if (await isReused(hasher, current, password, null)) throw invalid(passwordFault('password_reused'));
   const passwordHash = await hasher.hash(password);
-  const changed = await change(accountId, (account) => withPassword(account, passwordHash, now()));
-  await revokeEverything(accountId);
-  await oneTimeTokens.revokeAccount(accountId);
+  const changed = await betweenEndings(
+    () => endAccess(accountId, options),
+    () => change(accountId, (account) => withPassword(account, passwordHash, now())),
+  );
   events.passwordChanged({ accountId, by: 'administrator' });
   return changed;
 }
@@ -161,24 +168,23 @@ async function setPassword(
 /**
  * Deletes all but the name, which nobody is called again. An administrator is disabled first, so that two who go at
  * once both stay where they are the last two. The name is marked before the account goes, so that no moment lets
- * another have it; what it still has is revoked also where an earlier deletion failed in between.
+ * another have it. All that it has ends before it, too, so that a deletion which is cut leaves nothing without an owner.
  */
-async function remove(
-  accountId: string,
-  change: Change,
-  { accounts, names, revokeEverything, oneTimeTokens, apiKeys, events }: AccountsOptions,
-): Promise<void> {
+async function remove(accountId: string, change: Change, options: AccountsOptions): Promise<void> {
+  const { accounts, names, apiKeys, events } = options;
   const account = await accounts.find(accountId);
   if (account !== null && isAdministrator(account)) {
     const become = (status: AccountStatus) => () => change(accountId, (current) => ({ ...current, status }));
     await withdraw(account, accounts, { take: become('disabled'), giveBack: become('active') });
   }
   if (account !== null) await names.claim(tombstone(account.username));
-  await revokeEverything(accountId); // before it is gone: applications are told of the end of its sessions
+  const endAll = async (): Promise<void> => {
+    await endAccess(accountId, options);
+    await apiKeys.deleteOfAccount(accountId);
+  };
+  await endAll(); // before it is gone, applications can be told of the end of its sessions
   const wasThere = await accounts.delete(accountId);
-  await revokeEverything(accountId);
-  await oneTimeTokens.revokeAccount(accountId);
-  await apiKeys.deleteOfAccount(accountId);
+  await endAll(); // of what was made meanwhile
   if (!wasThere) throw gone();
   events.accountDeleted({ accountId });
 }

@@ -4,9 +4,10 @@
  */
 import { AppError } from '../errors.ts';
 import type { Locale } from '../i18n/locale.ts';
+import { toInstant } from '../instant.ts';
 import type { Mailer } from '../mail/mailer.ts';
 import type { Account, AccountStore, OneTimeTokenStore } from '../storage/port.ts';
-import { changeAccount } from './account-changes.ts';
+import { betweenEndings, changeAccount } from './account-changes.ts';
 import type { AccountEvents } from './events.ts';
 import { parseEmail } from './identity.ts';
 import type { FieldFault } from './identity.ts';
@@ -27,7 +28,7 @@ export interface CredentialsOptions extends MailLimitOptions {
   readonly hasher: PasswordHasher;
   readonly lockout: Lockout;
   /** Ends the account's sessions and what they got; all but one where that is given. */
-  readonly endSessions: (accountId: string, exceptSessionUid: string | null) => Promise<void>;
+  readonly endSessions: (accountId: string, exceptUid: string | null, isTold: boolean) => Promise<void>;
   readonly mailer: Pick<Mailer, 'send'>;
   readonly issuer: string;
   readonly product: string;
@@ -122,14 +123,14 @@ async function changePassword(change: PasswordChange, options: CredentialsOption
     return { ok: false, reason: 'invalid', errors: [{ ...passwordFault(fault), path: 'new_password' }] };
   }
   const passwordHash = await hasher.hash(newPassword);
-  const changed = await changeAccount(
-    accountId,
-    (latest) => (isSamePassword(latest, account) ? withPassword(latest, passwordHash, now()) : null),
-    options,
-  );
+  const replaced = (latest: Account): Account | null =>
+    isSamePassword(latest, account) ? withPassword(latest, passwordHash, now()) : null;
+  const end = async (isTold: boolean): Promise<void> => {
+    await options.endSessions(accountId, exceptSessionUid, isTold);
+    await options.oneTimeTokens.revokeAccount(accountId); // a link that somebody else asked for would undo it
+  };
+  const changed = await betweenEndings(end, () => changeAccount(accountId, replaced, options));
   if (changed === null) return { ok: false, reason: 'wrong_password' };
-  await options.endSessions(accountId, exceptSessionUid);
-  await options.oneTimeTokens.revokeAccount(accountId); // a link that somebody else asked for would undo it
   events.passwordChanged({ accountId, by: 'change', ip });
   await tell(changed, { template: 'changed-password', ip, locale }, options);
   return { ok: true };
@@ -174,6 +175,6 @@ async function tell(
   options: CredentialsOptions,
 ): Promise<void> {
   if (!(await mayMail(template, emailKey, options))) return;
-  const when = new Date(options.now() * 1000).toISOString();
+  const when = toInstant(options.now());
   options.mailer.send({ to: email, locale, template, data: { username, when, ip } });
 }

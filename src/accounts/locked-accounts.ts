@@ -2,8 +2,7 @@
  * Which accounts are locked by failed sign-ins, without asking for each one: the lockout's counters are found by a
  * digest alone, so whoever locks an account leaves a mark here, which ends when the lock does.
  */
-import { hash } from 'node:crypto';
-
+import { digest } from '../digest.ts';
 import type { Account, AccountStore, ArtifactStore, Page, PageRequest } from '../storage/port.ts';
 import { accountSubject } from './lockout.ts';
 import type { Admitted, Lockout } from './lockout.ts';
@@ -45,14 +44,14 @@ export function createLockedAccounts(options: LockedAccountsOptions): LockedAcco
     forget,
     count: async () => {
       const found = new Set<string>();
-      for await (const accountId of marks(artifacts, now)) found.add(accountId);
+      for await (const page of marks(artifacts, now)) page.forEach((accountId) => found.add(accountId));
       return found.size;
     },
     list: async ({ after = '', limit }, filter) => {
       const found: Account[] = [];
-      for await (const accountId of marks(artifacts, now)) {
-        const account = await accounts.find(accountId);
-        if (account !== null && account.username > after && fits(account, filter)) found.push(account);
+      for await (const page of marks(artifacts, now)) {
+        for (const account of await Promise.all(page.map((id) => accounts.find(id))))
+          if (account !== null && account.username > after && fits(account, filter)) found.push(account);
       }
       found.sort((a, b) => (a.username < b.username ? -1 : 1));
       const items = found.slice(0, limit);
@@ -100,16 +99,16 @@ function marking(
   };
 }
 
-/** The ids of the accounts that have one. */
+/** The ids of the accounts that have one, by pages: a request has no time to look at them one after the other. */
 async function* marks(
   artifacts: Pick<ArtifactStore, 'listOfAccount'>,
   now: () => number,
-): AsyncGenerator<string> {
+): AsyncGenerator<readonly string[]> {
   let count = 0;
   for (let after: string | null | undefined; after !== null && count < MAX_MARKS;) {
     const page = await artifacts.listOfAccount(MODEL, ALL, { after, limit: PAGE }, now());
     count += page.items.length;
-    for (const { payload } of page.items) yield String(payload['accountId']);
+    yield page.items.map(({ payload }) => String(payload['accountId']));
     after = page.next;
   }
 }
@@ -123,4 +122,4 @@ const fits = (
     account.username.startsWith(startsWith) ||
     account.emailKey.startsWith(startsWith));
 
-const idOf = (accountId: string): string => hash('sha256', `${MODEL} ${accountId}`, 'base64url');
+const idOf = (accountId: string): string => digest(`${MODEL} ${accountId}`);

@@ -2,12 +2,12 @@
  * Getting back in, and proving an address: what happens by mailed links. Who asks learns nothing of who has an
  * account; who follows a link of one use is whom the address belongs to.
  */
-import { hash } from 'node:crypto';
-
+import { digest } from '../digest.ts';
 import { isAppError } from '../errors.ts';
 import type { Locale } from '../i18n/locale.ts';
+import { toInstant } from '../instant.ts';
 import type { Account, AccountStore, OneTimePurpose, OneTimeToken } from '../storage/port.ts';
-import { changeAccount } from './account-changes.ts';
+import { betweenEndings, changeAccount } from './account-changes.ts';
 import type { AccountEvents } from './events.ts';
 import { parseEmail } from './identity.ts';
 import type { FieldFault } from './identity.ts';
@@ -29,7 +29,7 @@ export interface RecoveryOptions extends MailedLinksOptions, MailLimitOptions {
   readonly hasher: PasswordHasher;
   readonly lockout: Pick<Lockout, 'unlock'>;
   /** Ends the account's sessions and what they got. */
-  readonly endSessions: (accountId: string, exceptSessionUid: null) => Promise<void>;
+  readonly endSessions: (accountId: string, exceptUid: null, isTold: boolean) => Promise<void>;
   readonly product: string;
   readonly events: AccountEvents;
 }
@@ -112,7 +112,7 @@ async function request(
   if ((await mayMail(purpose, emailKey, options, isMeant)) && account !== null) {
     await links.send({ purpose, account, email: account.email, locale });
   } else {
-    await links.pretend(purpose, digestOf(emailKey));
+    await links.pretend(purpose, digest(emailKey));
   }
 }
 
@@ -136,7 +136,7 @@ async function tellTaken(typed: Registrant, locale: Locale, options: RecoveryOpt
   const template = owner === null ? 'username-taken' : 'already-registered';
   const isMeant = owner === null || owner.status === 'active';
   if (!(await mayMail(template, emailKey, options, isMeant))) return;
-  const when = whenOf(options.now());
+  const when = toInstant(options.now());
   if (owner === null) {
     const data = { username: typed.username, when, link: `${options.issuer}/account/register` };
     options.mailer.send({ to: address.value.email, locale, template, data });
@@ -165,13 +165,15 @@ async function resetPassword(
   // The mail was read, so the address is proven, too.
   const reset = (latest: Account): Account | null =>
     isOwner(latest, email) ? { ...withPassword(latest, passwordHash, now()), isEmailVerified: true } : null;
-  const changed = await changeAccount(id, reset, options);
+  const end = async (isTold: boolean): Promise<void> => {
+    await options.endSessions(id, null, isTold);
+    await options.oneTimeTokens.revokeAccount(id); // a link that somebody else asked for would undo it
+  };
+  const changed = await betweenEndings(end, () => changeAccount(id, reset, options));
   if (changed === null) return { ok: false, reason: 'invalid_token' };
-  await options.endSessions(id, null);
-  await options.oneTimeTokens.revokeAccount(id);
   await lockout.unlock(accountSubject(id));
   events.passwordChanged({ accountId: id, by: 'reset', ip });
-  const data = { username, when: whenOf(now()), ip };
+  const data = { username, when: toInstant(now()), ip };
   mailer.send({ to: email, locale, template: 'changed-password', data });
   return { ok: true, account: changed };
 }
@@ -218,7 +220,7 @@ async function moveTo(
   await options.oneTimeTokens.revokeAccount(accountId);
   options.events.emailChanged({ accountId });
   if (!(await mayMail('changed-email', old.emailKey, options))) return { ok: true, account: moved };
-  const data = { username: old.username, newEmail: email, when: whenOf(options.now()) };
+  const data = { username: old.username, newEmail: email, when: toInstant(options.now()) };
   options.mailer.send({ to: old.email, locale, template: 'changed-email', data });
   return { ok: true, account: moved };
 }
@@ -241,6 +243,3 @@ async function ownerOf(token: OneTimeToken | null, { accounts }: RecoveryOptions
 /** Nobody owns a service account by its address. */
 const isOwner = (account: Account, email: string): boolean =>
   account.status === 'active' && account.email === email && !isServiceAccount(account);
-
-const digestOf = (emailKey: string): string => hash('sha256', emailKey, 'base64url');
-const whenOf = (seconds: number): string => new Date(seconds * 1000).toISOString();

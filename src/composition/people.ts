@@ -6,7 +6,6 @@ import Router from 'koa-router';
 import type { Context } from 'koa';
 
 import { createAccountApi } from '../accounts/api/account-api.ts';
-import type { AccountApiOptions } from '../accounts/api/options.ts';
 import { createAccounts } from '../accounts/accounts.ts';
 import { createAccountRoutes } from '../accounts/pages/account-routes.ts';
 import { createCredentials } from '../accounts/credentials.ts';
@@ -34,18 +33,23 @@ import type { Events } from '../events.ts';
 import { createCookies } from '../http/cookies.ts';
 import { createCsrf } from '../http/csrf.ts';
 import { describeDevice } from '../http/device.ts';
+import type { Visit } from '../http/device.ts';
 import type { RateLimits } from '../http/rate-limit.ts';
 import type { RenderPage } from '../http/views.ts';
+import type { Locale } from '../i18n/locale.ts';
+import { toInstant } from '../instant.ts';
 import type { Mailer } from '../mail/mailer.ts';
-import { createNameSide, reservedNames } from '../names.ts';
+import { createNameSide, reservedNames, vpnResourceOf } from '../names.ts';
 import type { Engine } from '../oidc/provider.ts';
-import type { Storage } from '../storage/port.ts';
+import type { Account, Storage } from '../storage/port.ts';
 
 export interface PeopleOptions {
   readonly config: Config;
   readonly secrets: JwtSecrets;
   readonly storage: Storage;
   readonly engine: () => Engine;
+  /** The same, where nobody is told what it ends. */
+  readonly untoldEngine: () => Engine;
   readonly mailer: Mailer;
   readonly events: Events;
   readonly limits: RateLimits;
@@ -79,7 +83,7 @@ export function createPeople(options: PeopleOptions): People {
     parts,
     api: createAccountApi({
       ...{ ...parts, tokens, sessions, registration, now: options.now },
-      tellOtherDevice: tellOtherDevice(options),
+      tellOtherDevice: tellDevice(options, 'other-device'),
     }),
   };
 }
@@ -89,8 +93,8 @@ type Parts = ReturnType<typeof createParts>;
 /** The slice's logic. */
 function createParts(options: PeopleOptions) {
   const { config, storage, engine, mailer, events, now } = options;
-  const endSessions = (accountId: string, exceptId: string | null): Promise<void> =>
-    engine().sessions.endAll(accountId, exceptId);
+  const endSessions = (accountId: string, exceptId: string | null, isTold: boolean): Promise<void> =>
+    (isTold ? engine() : options.untoldEngine()).sessions.endAll(accountId, exceptId);
   const locked = createLockedAccounts({
     ...storage,
     lockout: createLockout({ counters: storage.counters, now }),
@@ -112,7 +116,7 @@ function createParts(options: PeopleOptions) {
     mustProveEmail: config.registration.conceals,
     refusalMs: options.refusalMs,
     endSessions,
-    revokeEverything: (accountId: string) => endSessions(accountId, null),
+    revokeEverything: (accountId: string) => endSessions(accountId, null, true),
     events,
     now,
   };
@@ -149,6 +153,7 @@ function createAccountPages(options: PeopleOptions, parts: Parts): ServePages {
     createRecoveryRoutes({ pages, recovery }),
     createAccountRoutes({
       ...{ pages, accounts, credentials, recovery, devices, browser, sessions, applications },
+      vpnResource: vpnResourceOf(issuer),
       ...forms,
     }),
   ]) {
@@ -166,31 +171,28 @@ function createAccountPages(options: PeopleOptions, parts: Parts): ServePages {
 
 /** A sign-in on a device that was not known is told to the person by mail. */
 const tellNewDevice =
-  ({ config, mailer, now }: PeopleOptions, pages: Pages) =>
+  (options: PeopleOptions, pages: Pages) =>
   (ctx: Context, { account, isNewDevice }: Entered): void => {
-    if (!isNewDevice) return;
-    const data = {
-      username: account.username,
-      when: new Date(now() * 1_000).toISOString(),
-      ip: ctx.ip,
-      device: describeDevice(ctx.get('User-Agent')) ?? '',
-      link: `${config.issuer}/account/sessions`,
-    };
-    mailer.send({ to: account.email, locale: pages.localeOf(ctx), template: 'new-device', data });
+    const device = { ip: ctx.ip, userAgent: ctx.get('User-Agent') };
+    if (isNewDevice) tellDevice(options, 'new-device')(account, device, pages.localeOf(ctx));
   };
 
-/** Another kind of device refreshed the tokens of a session: its owner knows whether that is right. */
-const tellOtherDevice =
-  ({ config, mailer, now }: PeopleOptions): AccountApiOptions['tellOtherDevice'] =>
-  ({ email, username }, { ip, userAgent }, locale) => {
+/** So is another kind of device that refreshed the tokens of a session: its owner knows whether that is right. */
+const tellDevice =
+  ({ config, mailer, now }: PeopleOptions, template: 'new-device' | 'other-device') =>
+  (
+    { email, username }: Account,
+    { ip, userAgent }: Pick<Visit, 'ip' | 'userAgent'>,
+    locale: Locale,
+  ): void => {
     const data = {
       username,
-      when: new Date(now() * 1_000).toISOString(),
+      when: toInstant(now()),
       ip,
       device: describeDevice(userAgent) ?? '',
       link: `${config.issuer}/account/sessions`,
     };
-    mailer.send({ to: email, locale, template: 'other-device', data });
+    mailer.send({ to: email, locale, template, data });
   };
 
 /** The engine is replaced with the keys: what holds on to a part of it asks for the present one each time. */

@@ -1,6 +1,6 @@
 /**
  * What answers once the store is open and the keys are loaded: the protocol engine and the signer of the present
- * key ring, and the jobs that follow key changes and delete what expired. A part of the composition root.
+ * key ring, and what a change of it replaces. The jobs are in `jobs.ts`. A part of the composition root.
  */
 import { createAdminService } from './admin-service.ts';
 import { createBell } from '../background.ts';
@@ -133,7 +133,8 @@ export function createService(given: ServiceOptions): Service {
   const limits = openRateLimits(options);
   const isClientOrigin = createClientOrigins(storage.clients);
   const shared = { ...options, limits, isClientOrigin, engine: () => current.engine };
-  const people = createPeople({ ...shared, engine: () => tellAccess(current.engine, events) });
+  const told = () => tellAccess(current.engine, events);
+  const people = createPeople({ ...shared, engine: told, untoldEngine: shared.engine });
   return {
     storage,
     current: () => current,

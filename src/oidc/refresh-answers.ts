@@ -16,8 +16,8 @@ const MODEL = 'RefreshAnswer';
 const WAIT_MS = 2_000;
 const FIRST_PAUSE_MS = 5;
 const LONGEST_PAUSE_MS = 100;
-// A use that is held up must still find that another one took its place: see `refresh-window.ts`.
-const ANSWER_OUTLIVES_WINDOW_SECONDS = 90;
+/** A use that is held up must still find that another one took its place: see `refresh-window.ts`. */
+export const ANSWER_OUTLIVES_WINDOW_SECONDS = 90;
 
 export interface RefreshAnswersOptions {
   readonly artifacts: ArtifactStore;

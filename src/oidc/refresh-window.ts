@@ -14,7 +14,7 @@ import type { Adapter, AdapterPayload } from 'oidc-provider';
 import type { ArtifactStore } from '../storage/port.ts';
 import { artifactId } from './digest.ts';
 import type { EngineMiddleware, KoaContextWithOIDC } from './engine-middleware.ts';
-import { createRefreshAnswers } from './refresh-answers.ts';
+import { ANSWER_OUTLIVES_WINDOW_SECONDS, createRefreshAnswers } from './refresh-answers.ts';
 import type { PresentedToken, RefreshAnswer, RefreshAnswers } from './refresh-answers.ts';
 import { revokeGrant } from './revocation.ts';
 import { translated, translatedBack } from './store-errors.ts';
@@ -56,8 +56,10 @@ export function createRefreshWindow(options: WindowOptions): RefreshWindow {
   // The engine keeps the context of a request (AsyncLocalStorage), also for what its adapter is asked.
   const current = (): Attempt | undefined =>
     Provider.ctx === undefined ? undefined : attemptOf(Provider.ctx);
-  const isInWindow = ({ consumed }: AdapterPayload): boolean =>
-    consumed !== undefined && now() - Number(consumed) < windowSeconds;
+  /** For longer than the window: where the store was away, whoever asks again comes later, and no answer was given away. */
+  const isDecidable = ({ consumed }: AdapterPayload): boolean =>
+    consumed !== undefined && now() - Number(consumed) < windowSeconds + ANSWER_OUTLIVES_WINDOW_SECONDS;
+  const isInWindow = ({ consumed }: AdapterPayload): boolean => now() - Number(consumed) < windowSeconds;
 
   const decorateRefreshToken = (adapter: Adapter): Adapter => ({
     ...adapter,
@@ -67,8 +69,9 @@ export function createRefreshWindow(options: WindowOptions): RefreshWindow {
       if (ctx?.oidc.route !== 'token' || payload === undefined) return payload;
       const attempt = begin(ctx, { value: id, payload });
       const isOwn = Provider.ctx?.oidc.client?.clientId === payload.clientId;
-      if (!isOwn || !isInWindow(payload)) return payload;
-      return (await settle(attempt, id, answers)) === 'replay' ? payload : unused(payload);
+      if (!isOwn || !isDecidable(payload)) return payload;
+      const what = await settle(attempt, id, { answers, isInWindow: isInWindow(payload) });
+      return what === 'replay' ? payload : unused(payload);
     },
     consume: async (id) => {
       const attempt = current();
@@ -80,7 +83,9 @@ export function createRefreshWindow(options: WindowOptions): RefreshWindow {
       }
       const payload = await adapter.find(id);
       if (payload === undefined) throw new errors.InvalidGrant('refresh token was revoked meanwhile');
-      const isReplay = !isInWindow(payload) || (await settle(attempt, id, answers)) === 'replay';
+      const isReplay =
+        !isDecidable(payload) ||
+        (await settle(attempt, id, { answers, isInWindow: isInWindow(payload) })) === 'replay';
       if (isReplay) await adapter.consume(id); // refuses, and revokes the family
       return undefined;
     },
@@ -129,14 +134,14 @@ function unused({ consumed, ...payload }: AdapterPayload): AdapterPayload {
 async function settle(
   attempt: Attempt,
   token: string,
-  answers: RefreshAnswers,
+  { answers, isInWindow }: { readonly answers: RefreshAnswers; readonly isInWindow: boolean },
 ): Promise<'retry' | 'use' | 'replay'> {
   const answer = await translated(answers.await(token));
   if (answer === null) {
     attempt.isUse = attempt.isTakeover = true;
     return 'use';
   }
-  if (!(await translated(answers.isFresh(answer)))) return 'replay';
+  if (!isInWindow || !(await translated(answers.isFresh(answer)))) return 'replay';
   attempt.answer = answer;
   return 'retry';
 }

@@ -57,8 +57,10 @@ export function endingClients(
         return clients.replace(client);
       }
       return revocations.ending({ kind: 'node', subject: clientId }, async () => {
+        // Who had the credential may have used it: what came of it is worth a JWT each time. First of all, so that none is
+        // left by a store that gives way after the change.
+        await endTokens(clientId);
         const isReplaced = await clients.replace(client);
-        // Who had the credential may have used it: what came of it is worth a JWT each time.
         if (isReplaced) await endTokens(clientId);
         return isReplaced;
       });

@@ -81,11 +81,14 @@ export function createNodeEnrolment(options: NodeEnrolmentOptions): NodeEnrolmen
         return toAnswer(client, key, options.now());
       }),
     rotate: async ({ bearer, proof, ...asking }) => {
-      const said = readRotationRequest(bearer);
-      return told(asking, said?.clientId, async () => {
-        if (said === null) throw badRequest();
-        const { clientId } = said;
-        const client = await rotate({ ...said, bearer, proof }, options.keysFor(clientId, asking), options);
+      const { clientId, kid } = readRotationRequest(bearer) ?? NOBODY;
+      const keys = options.keysFor(clientId, asking);
+      const live = await keys.findKeys(clientId);
+      const signer = live.find((key) => key.kid === kid);
+      // Whoever names no key of a node is nobody, whatever they call themselves.
+      return told(asking, signer && clientId, async () => {
+        if (signer === undefined) throw badRequest();
+        const client = await rotate({ clientId, signer, live, bearer, proof }, keys, options);
         events.nodeKeyAdded({ requestId: asking.requestId, clientId, kid: client.kid });
         return client;
       });
@@ -99,22 +102,24 @@ const BAD_CODE =
 /** Whom the record of an enrolment names: the node that the code is for. */
 const codeOwner = (code: string): string => code.slice(0, Math.max(0, code.lastIndexOf('.')));
 
+const NOBODY = { clientId: '', kid: '' };
+
 interface Rotating {
   readonly clientId: string;
-  readonly kid: string;
+  /** What the node has, and which of it signed the request. */
+  readonly live: readonly ClientKey[];
+  readonly signer: ClientKey;
   readonly bearer: string;
   readonly proof: string;
 }
 
 async function rotate(
-  { clientId, kid, bearer, proof }: Rotating,
+  { clientId, signer, live, bearer, proof }: Rotating,
   keys: NodeKeys,
   options: NodeEnrolmentOptions,
 ): Promise<NodeKeysAnswer> {
-  const live = await keys.findKeys(clientId);
-  const signer = live.find((key) => key.kid === kid);
-  const request = signer && (await verifyRotationRequest(bearer, clientId, signer, options));
-  if (request === undefined || request === null) throw badRequest();
+  const request = await verifyRotationRequest(bearer, clientId, signer, options);
+  if (request === null) throw badRequest();
   const key = await verifyKeyProof(proof, bearer, options);
   if (key.kid !== request.wantedKid) {
     throw new AppError('invalid_request', 'proof: its key is not the one that cnf.jkt of the request names.');
@@ -123,7 +128,7 @@ async function rotate(
   // away does not come back by a request that somebody kept.
   const isNew = live[0]?.kid !== key.kid;
   if (isNew && !(await options.useOnce(`${clientId} ${request.jti}`, request.expiresAt))) throw badRequest();
-  const client = await keys.succeed(clientId, kid, key, options.overlapSeconds);
+  const client = await keys.succeed(clientId, signer.kid, key, options.overlapSeconds);
   if (client === null) throw badRequest();
   return toAnswer(client, key, options.now());
 }

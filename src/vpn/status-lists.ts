@@ -85,11 +85,14 @@ export function createStatusLists(options: StatusListsOptions): StatusLists {
       // A clock that was ahead may be put back.
       const age = now() - (last?.signedAt ?? 0);
       const isFresh = age >= 0 && age < RENEWAL_SECONDS;
-      if (last?.version === version && last.sign === sign && isFresh) return last.signed;
+      if (last?.version === version && last.sign === sign && isFresh) {
+        if (last.endsAt !== endsAt) kept.set(list, { ...last, endsAt });
+        return last.signed;
+      }
       if (kept.size >= MAX_KEPT) kept.clear();
       const signed = toSigned(list, sign, bits, options);
       kept.set(list, { endsAt, version, sign, signedAt: now(), signed });
-      signed.catch(() => kept.delete(list)); // whoever asked hears of it
+      signed.catch(() => kept.get(list)?.signed === signed && kept.delete(list)); // whoever asked hears of it
       return signed;
     },
     all: () => {

@@ -7,9 +7,10 @@ import { randomUUID } from 'node:crypto';
 
 import { SignJWT } from 'jose';
 
+import { TEST_AUDIENCE } from '../names.ts';
+
 /** As the nodes that there are know them. */
 const ISSUER = 'portbro.com';
-const AUDIENCE = 'vpn-nodes';
 const LIFETIME_SECONDS = 3_600;
 
 /** Whom the token is to be taken for. */
@@ -28,7 +29,7 @@ export const signTestToken = (
   new SignJWT({ username, email, role })
     .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
     .setIssuer(ISSUER)
-    .setAudience(AUDIENCE)
+    .setAudience(TEST_AUDIENCE)
     .setSubject(username)
     .setIssuedAt(now)
     .setExpirationTime(now + LIFETIME_SECONDS)

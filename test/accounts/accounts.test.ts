@@ -4,6 +4,7 @@ import { expect, test } from '@jest/globals';
 import bcrypt from 'bcryptjs';
 
 import type { CreateInput } from '../../src/accounts/registration.ts';
+import { storeUnavailable } from '../../src/errors.ts';
 import { createNameSide } from '../../src/names.ts';
 import { describeOnBothStores } from '../support/server.ts';
 import { newApiKey } from '../storage/races.ts';
@@ -264,6 +265,26 @@ describeOnBothStores('the end of an account', (kind) => {
       ok: true,
     });
     await expect(accounts.remove(id)).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  test('that was cut left nothing without an owner', async () => {
+    const { accounts, newAccount, recovery, lastToken, storage } = world();
+    const { id, email } = await newAccount();
+    await recovery.requestReset(email, 'en');
+    await storage.apiKeys.create(newApiKey(`key-${id}`, { accountId: id }));
+    const { delete: deleteAccount } = storage.accounts;
+    storage.accounts.delete = async (accountId) => {
+      await deleteAccount(accountId);
+      throw storeUnavailable(new Error('gone'));
+    };
+    try {
+      await expect(accounts.remove(id)).rejects.toMatchObject({ code: 'store_unavailable' });
+    } finally {
+      storage.accounts.delete = deleteAccount;
+    }
+    expect(await accounts.find(id)).toBeNull();
+    expect(await storage.apiKeys.find(`key-${id}`)).toBeNull();
+    expect(await recovery.isResetLink(lastToken())).toBe(false);
   });
 
   test('never hands the name on, whenever it comes while somebody else registers with it', async () => {

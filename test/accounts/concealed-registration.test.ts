@@ -2,6 +2,7 @@
 import { expect, test } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
 
+import { apply } from '../support/clients.ts';
 import { lastMail } from '../support/mail.ts';
 import { describeOnBothStores, startTestServer, useTestServer } from '../support/server.ts';
 import { createVisitor } from '../support/visitor.ts';
@@ -84,6 +85,19 @@ describeOnBothStores('registration.conceal', (store) => {
     const visitor = createVisitor(server());
     await visitor.send(await visitor.open((await lastMail(server(), person.email, 'Confirm')).link), {});
     expect((await signIn(person)).html).toContain('Sign out');
+  });
+
+  test('lets somebody in for whom an administrator made the account, their address proven or not', async () => {
+    const users = [newPerson(), newPerson()] as const;
+    const { administration } = server();
+    await administration.users.create(users[0], null);
+    await apply(administration, { users: [users[1]] });
+    for (const person of users) {
+      expect(await administration.users.show(person.username)).toMatchObject({ email_verified: false });
+      expect((await signIn(person)).html).toContain('Sign out');
+      await administration.users.update(person.username, { full_name: 'Ada' });
+      expect((await signIn(person)).html).toContain('Sign out');
+    }
   });
 
   test('proves the address also by the link of a forgotten password', async () => {

@@ -45,10 +45,18 @@ describeOnBothStores('pages', (store) => {
 
     test('verifies the address by the mailed link, once', async () => {
       const { visitor, person } = await registered(server());
+      const resent = await visitor.send(await visitor.open('/account'), {}, '/account/verification');
+      expect(resent.html).toContain(
+        'We sent a link to your address. Open it to confirm that the address is yours.',
+      );
       const link = (await lastMail(server(), person.email, 'Confirm')).link;
       const page = await visitor.open(link);
-      expect(await visitor.send(page, {})).toMatchObject({ status: 200 });
-      expect(await visitor.open(link)).toMatchObject({ status: 410 });
+      // Somebody who is signed in is not asked to sign in.
+      const way = '<a class="button" href="/account">Go to your account</a>';
+      const done = await visitor.send(page, {});
+      expect([done.status, done.html]).toEqual([200, expect.stringContaining(way)]);
+      const over = await visitor.open(link);
+      expect([over.status, over.html]).toEqual([410, expect.stringContaining(way)]);
       expect((await visitor.open('/account')).html).toContain('confirmed');
     });
 
@@ -153,6 +161,7 @@ describeOnBothStores('pages', (store) => {
       const unknown = await visitor.send(page, { email: newPerson().email });
       expect([known.status, known.html]).toEqual([unknown.status, unknown.html]);
       expect(known.status).toBe(202);
+      expect(known.html).toContain('<a class="button" href="/account">Back to sign in</a>');
     });
 
     test('sets a new password by a link of one use, and ends every session', async () => {
@@ -269,8 +278,8 @@ describeOnBothStores('pages', (store) => {
 
   describe('consent', () => {
     const wishesOn = ({ html }: Page): readonly string[] =>
-      Array.from(html.matchAll(/<li><span>([^<]*)<\/span> <code>([^<]*)<\/code>/g), ([, text, name]) =>
-        [name, text].join(': '),
+      Array.from(html.matchAll(/<li><span>([^<]*)<\/span> (.*)<\/li>/g), ([, text, names = '']) =>
+        [names.replaceAll('</code><code>', ' ').replaceAll(/<.*?>/g, ''), text].join(': '),
       );
 
     test('tells single claims in words, but for those of a scope that is asked for, too', async () => {
@@ -303,6 +312,44 @@ describeOnBothStores('pages', (store) => {
       const again = await visitor.open(app.authorizeUrl({ scope: 'openid email', prompt: 'consent' }));
       expect(wishesOn(again)).toEqual(['openid: know who you are', 'email: read your email address']);
     });
+
+    test('says what was allowed in the same words under Applications, claims and services too', async () => {
+      const name = randomUUID().slice(0, 8);
+      const resource = `https://${name}.example.com/`;
+      const scopes = [`${name}:write`, `${name}:read`];
+      await apply(server().administration, {
+        resource_servers: [{ identifier: resource, audience: name, scopes }],
+      });
+      const { visitor } = await registered(server());
+      const app = await createApp(server(), `openid profile ${scopes.join(' ')}`);
+      const claims = JSON.stringify({ userinfo: { email: null }, id_token: { auth_time: null } });
+      const scope = ['profile', ...scopes, 'openid'].join(' ');
+      const consent = await visitor.open(app.authorizeUrl({ scope, resource, claims }));
+      const wishes = wishesOn(consent);
+      expect(wishes).toEqual([
+        'profile: read your username and your name',
+        'openid: know who you are',
+        `${scopes.join(' ')}: use ${name}.example.com in your name, as far as these scopes go:`,
+        'email: read your email address',
+      ]);
+      await visitor.send(consent, { decision: 'allow' });
+      expect(wishesOn(await visitor.open('/account/applications'))).toEqual(wishes);
+    });
+
+    test.each([{}, { resource: 'vpn' }])(
+      'says under Applications what a VPN node may do (%j)',
+      async (more) => {
+        const { visitor } = await registered(server());
+        const app = await createNodeApp(server());
+        const resource = 'resource' in more ? { resource: `${server().issuer}/vpn` } : {};
+        const consent = await visitor.open(app.authorizeUrl({ scope: 'openid read', ...resource }));
+        const wishes = wishesOn(consent);
+        const vpn = 'use the VPN in your name, with your username, your email address and your role';
+        expect(wishes).toEqual(['openid: know who you are', `read: ${vpn}`]);
+        await visitor.send(consent, { decision: 'allow' });
+        expect(wishesOn(await visitor.open('/account/applications'))).toEqual(wishes);
+      },
+    );
   });
 
   test('a person who signs in as somebody else goes on by a form of ours, which a script would send', async () => {
@@ -353,7 +400,7 @@ async function registered(
 }
 
 /** A public client of its own, and the code flow with PKCE by hand. */
-async function createApp(server: TestServer) {
+async function createApp(server: TestServer, scope = 'openid profile email phone address') {
   const id = `app-${randomUUID().slice(0, 8)}`;
   await apply(server.administration, {
     clients: [
@@ -362,10 +409,21 @@ async function createApp(server: TestServer) {
         redirect_uris: [REDIRECT_URI],
         grant_types: ['authorization_code', 'refresh_token'],
         token_endpoint_auth_method: 'none',
-        scope: 'openid profile email phone address',
+        scope,
       },
     ],
   });
+  return codeFlowOf(id);
+}
+
+/** A VPN node that people sign in at. */
+async function createNodeApp(server: TestServer) {
+  const id = `node-${randomUUID().slice(0, 8)}`;
+  await apply(server.administration, { vpn_nodes: [{ client_id: id, redirect_uris: [REDIRECT_URI] }] });
+  return codeFlowOf(id);
+}
+
+function codeFlowOf(id: string) {
   const verifier = randomBytes(32).toString('base64url');
   const parameters = {
     client_id: id,

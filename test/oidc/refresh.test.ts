@@ -1,12 +1,12 @@
 /** RFC 6749 6 and RFC 9700 4.14: refresh tokens are used once, with a window in which an answer can be asked again. */
 import { expect, test } from '@jest/globals';
 import { createHash } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import * as openid from 'openid-client';
 
 import { storeUnavailable } from '../../src/errors.ts';
 import type { Storage } from '../../src/storage/port.ts';
 import { basic, form, json } from '../support/clients.ts';
+import { askUntilServed } from '../support/held-up.ts';
 import { withLatency } from '../support/latency.ts';
 import { createRelyingParty, signIn, signOut } from '../support/relying-party.ts';
 import type { RelyingParty } from '../support/relying-party.ts';
@@ -41,14 +41,9 @@ const refresh = async (
   return { status: answered.status, body: await json(answered) };
 };
 
-/** Asks again where the store was held up for so long that the answer is 503: within the window that does no harm. */
-async function refreshAgain(origin: string, party: RelyingParty, token: string): Promise<Answer> {
-  for (let tries = 5; ; tries -= 1) {
-    const answer = await refresh(origin, party, token);
-    if (answer.status !== 503 || tries === 0) return answer;
-    await sleep(500);
-  }
-}
+/** Within the window it does no harm to ask again. */
+const refreshAgain = (origin: string, party: RelyingParty, token: string): Promise<Answer> =>
+  askUntilServed(() => refresh(origin, party, token));
 
 const tokenOf = ({ body }: Answer): string => String(body['refresh_token']);
 
@@ -180,6 +175,27 @@ describeOnBothStores('refresh_token', (store) => {
     expect(answers.map(({ status }) => status)).toEqual(Array<number>(5).fill(200));
     expect(new Set(answers.map(tokenOf)).size).toBe(1);
     expect(await countLiving(server().storage, account.id)).toBe(1);
+  });
+
+  test('gives an answer after an outage that outlasted the window, where nobody was given one', async () => {
+    const own = await startSignInServer(store);
+    try {
+      const dying = await own.startAnother(withoutAnswers);
+      const [soon, late] = [await begin(own), await begin(own)];
+      for (const { party, token } of [soon, late])
+        expect((await refresh(dying, party, token)).status).toBe(503);
+      own.advance(60);
+      const answered = await refresh(own.origin, soon.party, soon.token);
+      expect(answered.status).toBe(200);
+      expect(await countLiving(own.storage, soon.account.id)).toBe(1);
+      own.advance(11); // given away, so it is a replay from now on
+      expect((await refresh(own.origin, soon.party, soon.token)).body['error']).toBe('invalid_grant');
+      expect((await refresh(own.origin, soon.party, tokenOf(answered))).body['error']).toBe('invalid_grant');
+      own.advance(60);
+      expect((await refresh(own.origin, late.party, late.token)).body['error']).toBe('invalid_grant');
+    } finally {
+      await own.stop();
+    }
   });
 
   test('keeps no answer that a dump of the store could open', async () => {

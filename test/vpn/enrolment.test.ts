@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Storage } from '../../src/storage/port.ts';
 import { openStorage } from '../../src/storage/open.ts';
 import { apply, basic, createClient, createVpnNode, form, getToken } from '../support/clients.ts';
+import { askUntilServed } from '../support/held-up.ts';
 import { withLatency } from '../support/latency.ts';
 import { describeOnBothStores, startTestServer, useTestServer } from '../support/server.ts';
 import type { TestServer } from '../support/server.ts';
@@ -247,7 +248,7 @@ describeOnBothStores('a code that is used by many at once', (store) => {
   let instances: readonly Pick<TestServer, 'issuer' | 'request'>[] = [];
 
   beforeAll(async () => {
-    const open = async (url: string): Promise<Storage> => withLatency(await openStorage(url));
+    const open: typeof openStorage = async (...at) => withLatency(await openStorage(...at));
     first = await startTestServer(store, { RATE_LIMITS: 'off' }, { open });
     const { origin } = await first.startInstance();
     const request: TestServer['request'] = (path, init) => fetch(origin + path, init);
@@ -261,7 +262,7 @@ describeOnBothStores('a code that is used by many at once', (store) => {
       const { id, code } = await offer(first);
       const keys = await Promise.all(Array.from({ length: 8 }, () => makeNodeKey()));
       const asked = await Promise.all(
-        keys.map((key, index) => enrol(instances[index % 2] ?? first, code, key)),
+        keys.map((key, index) => askUntilServed(() => enrol(instances[index % 2] ?? first, code, key))),
       );
       const winners = keys.filter((_key, index) => asked[index]?.status === 200);
       expect(winners).toHaveLength(1);

@@ -66,7 +66,7 @@ test('a stream that nobody reads ends before it holds much', async () => {
 test('a stream ends within a beat once its client is deleted', async () => {
   const streams = createStreams(1, undefined, false);
   const stream = (await streams.open('petstore', FIRST)).resume();
-  const end = performance.now() + 7_000;
+  const end = performance.now() + 20_000;
   while (!stream.readableEnded && performance.now() < end) {
     await streams.look();
     await sleep(100);

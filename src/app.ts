@@ -3,6 +3,7 @@
  * shared, the service on an open store (see `service.ts`), the HTTP server around it, and how all of it stops.
  */
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import type Koa from 'koa';
 import type { DestinationStream } from 'pino';
@@ -19,9 +20,9 @@ import type { Events } from './events.ts';
 import { createBrandRoutes } from './http/brand.ts';
 import type { OnFailure } from './http/errors.ts';
 import { createHealthRoutes } from './http/health.ts';
-import { listenForMetrics } from './http/metrics.ts';
-import { createHttpApp, listen } from './http/server.ts';
-import type { Answer, HttpAppOptions, ListeningServer } from './http/server.ts';
+import { listenOnBoth } from './http/metrics.ts';
+import { createHttpApp } from './http/server.ts';
+import type { Answer, HttpAppOptions } from './http/server.ts';
 import { createViews } from './http/views.ts';
 import { causeOf, startJobs } from './composition/jobs.ts';
 import { createLedger } from './composition/ledger.ts';
@@ -47,6 +48,10 @@ import { openStorage } from './storage/open.ts';
 import type { Storage } from './storage/port.ts';
 import { readVersion } from './version.ts';
 
+// Of the ten seconds that a stop has; what follows is short, and bounded.
+const REQUESTS_AND_MAILS_MS = 8_900;
+const STARTING_MS = 1_500;
+
 export interface ServerOptions {
   readonly config: Config;
   readonly secrets: Secrets;
@@ -59,8 +64,10 @@ export interface ServerOptions {
   readonly statusListSize?: number | undefined;
   /** How often the key set is read; tests whose clock runs faster shorten it. */
   readonly keyReloadMs?: number | undefined;
+  /** See `http/deadline.ts`; a call to the store has half of it. Tests on busy machines give more. */
+  readonly deadlineMs?: number | undefined;
   /** Opens the store; tests wrap it to add latency or faults. */
-  readonly open?: (databaseUrl: string) => Promise<Storage>;
+  readonly open?: typeof openStorage;
 }
 
 export interface PortcullisServer {
@@ -74,7 +81,7 @@ export interface PortcullisServer {
 /** Starts the server. It listens at once and answers 503 until the store can be reached. */
 export async function startServer(options: ServerOptions): Promise<PortcullisServer> {
   const { config, secrets, logDestination, refusalMs, keyReloadMs, statusListSize } = options;
-  const { now = systemTime, open = openStorage } = options;
+  const { now = systemTime, open = openStorage, deadlineMs } = options;
   const logger = createLogger(config.logLevel, logDestination);
   const metrics = createMetrics();
   const logged = createEvents({ store: storeNameOf(config), logger, metrics });
@@ -88,45 +95,44 @@ export async function startServer(options: ServerOptions): Promise<PortcullisSer
   let ledger: Ledger | null = null;
   let service: Service | null = null;
   let jobs: Promise<void> | null = null;
-  const running = (): Service => {
-    if (service === null) throw storeUnavailable(new Error('the server is starting'));
-    return service;
-  };
+  const running = (): Service => service ?? starting();
   const begin = async (): Promise<DemoNode | null> => {
-    const onUnavailable = createOnUnavailable(events, readiness.waitFor);
-    const whenThere = <T>(work: () => Promise<T>): Promise<T> =>
-      untilAvailable(work, onUnavailable, stopping.signal);
-    const opened = (storage = await whenThere(() => open(secrets.databaseUrl)));
+    const whenThere = createWhenThere(events, readiness.waitFor, stopping.signal);
+    const storeMs = deadlineMs && deadlineMs / 2;
+    const opened = await whenThere(async () => (storage = await open(secrets.databaseUrl, storeMs)));
     const sealer = createSealer(secrets.secretKey, secrets.previousSecretKey);
     const { chainKey, previous } = await whenThere(() => openEverything(opened, sealer));
-    ledger = createLedger({ storage, chainKey, events: logged, now });
-    const store = recordKeyChanges(storage.signingKeys, ledger.audit);
+    ledger = createLedger({ storage: opened, chainKey, events: logged, now });
+    const store = recordKeyChanges(opened.signingKeys, ledger.audit);
     const keystore = openKeystore(config, { store, sealer, events, now });
     const ring = await whenThere(keystore.prepare);
-    const shared = { config, secrets, storage, ledger, sealer, mailer, events, renderPage, refusalMs, now };
-    service = createService({ ...shared, ring, statusListSize });
-    readiness.serve(storage.ping);
+    const tools = { config, secrets, ledger, sealer, mailer, events, renderPage, refusalMs, now };
+    service = createService({ ...tools, storage: opened, ring, statusListSize });
+    readiness.serve(opened.ping);
     jobs = startJobs({ service, keystore, ledger, events, keyReloadMs, now, signal: stopping.signal });
     tellStarted(events, config, server.port);
     if (secrets.previousSecretKey !== null) tellPreviousKey(events, previous);
-    return config.environment === 'development' ? createDemoNode(storage, ledger.audit, now) : null;
+    return config.environment === 'development' ? createDemoNode(opened, ledger.audit, now) : null;
   };
 
   const routers = createRouters(config, readiness.check, running);
   const onAnswer = createOnAnswer(metrics, logger);
   const onFailure = createOnFailure(events, () => service !== null);
-  const http = composeHttp({ config, running, routers, renderPage, onFailure, onAnswer });
-  const server = await listenOnBoth(config, http, metrics.registry);
+  const app = composeHttp({ config, running, routers, renderPage, onFailure, onAnswer, deadlineMs });
+  const server = await listenOnBoth(app, config, metrics.registry);
+  const ready = begin();
 
   return {
     port: server.port,
-    ready: begin(),
+    ready,
     stop: async () => {
+      const since = performance.now();
       if (service !== null) events.serverStopping({});
       readiness.drain();
       stopping.abort();
       await server.stop();
-      await mailer.close();
+      await mailer.close(REQUESTS_AND_MAILS_MS - (performance.now() - since));
+      await untilEnded(ready);
       await jobs; // what they began needs the store
       await ledger?.close();
       await storage?.close();
@@ -135,23 +141,14 @@ export async function startServer(options: ServerOptions): Promise<PortcullisSer
   };
 }
 
-/** Listens for requests, then for metrics: whoever starts a second server is told of the port that matters. */
-async function listenOnBoth(
-  config: Config,
-  http: Koa,
-  registry: Metrics['registry'],
-): Promise<ListeningServer> {
-  const { host, port, metricsAddress } = config;
-  const server = await listen(http, host, port);
-  if (metricsAddress === null) return server;
-  try {
-    const metrics = await listenForMetrics(registry, metricsAddress);
-    return { port: server.port, stop: () => server.stop().then(metrics.stop) };
-  } catch (error) {
-    await server.stop();
-    throw error;
-  }
+/** Who comes before the store is there is told to come again. */
+function starting(): never {
+  throw storeUnavailable(new Error('the server is starting'));
 }
+
+/** A start that is given up ends with its present call to the store. */
+const untilEnded = (ready: Promise<unknown>): Promise<unknown> =>
+  Promise.race([ready.catch(() => null), sleep(STARTING_MS, undefined, { ref: false })]);
 
 function tellStarted(events: Events, { issuer, database }: Config, port: number): void {
   events.serverStarted({ version: readVersion(), issuer, port, storeKind: database.kind });
@@ -166,12 +163,15 @@ function tellPreviousKey(events: Events, needed: SealedCounts): void {
   events.previousSecretKey({ ...needed, advice });
 }
 
-/** Tells why the start waits: in the log, and whoever asks whether it is ready. */
-const createOnUnavailable =
-  (events: Events, waitFor: (cause: string) => void) =>
-  (error: Error): void => {
-    waitFor(causeOf(error));
-    events.storeLost({ cause: causeOf(error) });
+/** Waits for the store, and tells why: in the log, and whoever asks whether the server is ready. */
+const createWhenThere =
+  (events: Events, waitFor: (cause: string) => void, signal: AbortSignal) =>
+  <T>(work: () => Promise<T>): Promise<T> => {
+    const onUnavailable = (error: Error): void => {
+      waitFor(causeOf(error));
+      events.storeLost({ cause: causeOf(error) });
+    };
+    return untilAvailable(work, onUnavailable, signal);
   };
 
 const createRouters = (
@@ -212,12 +212,13 @@ const openKeystore = (config: Config, { events, ...parts }: KeystoreParts): Keys
     onRetiredFile: (file) => events.keyFileRetired({ file }),
   });
 
-interface HttpParts extends Pick<HttpAppOptions, 'routers' | 'renderPage' | 'onFailure' | 'onAnswer'> {
+type Shared = 'routers' | 'renderPage' | 'onFailure' | 'onAnswer' | 'deadlineMs';
+interface HttpParts extends Pick<HttpAppOptions, Shared> {
   readonly config: Config;
   readonly running: () => Service;
 }
 
-const composeHttp = ({ config, running, routers, renderPage, onFailure, onAnswer }: HttpParts): Koa =>
+const composeHttp = ({ config, running, ...parts }: HttpParts): Koa =>
   createHttpApp({
     issuer: config.issuer,
     isDevelopment: !config.isProduction,
@@ -227,13 +228,10 @@ const composeHttp = ({ config, running, routers, renderPage, onFailure, onAnswer
     jwksMaxAgeSeconds: config.tokens.jwksMaxAgeSeconds,
     // The engine defines `ctx.oidc` itself, on the plain context.
     engine: (ctx, next) => running().protocol(ctx as KoaContextWithOIDC, next),
-    routers,
     pages: async (ctx, next) => running().pages(ctx, next),
     api: async (ctx, next) => running().api(ctx, next),
     showDetail: config.debug,
-    renderPage,
-    onFailure,
-    onAnswer,
+    ...parts,
   });
 
 const openMailer = (config: Config, { smtpUrl }: Secrets, events: Events): Mailer =>

@@ -5,7 +5,7 @@ import { isAppError } from './errors.ts';
 
 const OPEN_RETRY_MS = 1_000;
 
-/** Calls `open` until it succeeds; only an unavailable store is tried again. Stops trying when aborted. */
+/** Calls `open` until it succeeds; only an unavailable store is tried again. Aborted, it rejects, also after a success. */
 export async function untilAvailable<T>(
   open: () => Promise<T>,
   onUnavailable: (error: Error) => void,
@@ -13,7 +13,9 @@ export async function untilAvailable<T>(
 ): Promise<T> {
   for (;;) {
     try {
-      return await open();
+      const opened = await open();
+      signal.throwIfAborted();
+      return opened;
     } catch (error) {
       if (!isAppError(error, 'store_unavailable')) throw error;
       onUnavailable(error);

@@ -2,7 +2,7 @@
  * What a record may hold of a change. Who records one names the fields that it tells; this is the net below: no
  * secret by its usual names, nothing without a bound, nothing that JSON would lose.
  */
-import { hash } from 'node:crypto';
+import { digest } from '../digest.ts';
 
 const SECRETS =
   /^(client_?)?secrets?$|pass(word|phrase)|(^|_)hash$|token$|assertion$|^authorization$|^cookie$|private|^jwk$/i;
@@ -48,4 +48,4 @@ function keep(value: unknown, depth: number): unknown {
     : keepObject(value, depth + 1);
 }
 
-const digestOf = (text: string) => ({ characters: text.length, sha256: hash('sha256', text, 'base64url') });
+const digestOf = (text: string) => ({ characters: text.length, sha256: digest(text) });

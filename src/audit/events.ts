@@ -11,7 +11,7 @@ import type { RefusalCounts } from './refusals.ts';
 
 type Note = (entry: AuditEntry) => void;
 
-/** Hears the events of one process. Changes by administrators are recorded where they are made (see `Audit.change`). */
+/** Hears the events of one process. Changes by administrators are recorded where they are made (see `Audit.as`). */
 export function createAuditListener(
   note: Note,
   refusals: Pick<RefusalCounts, 'add'>,

@@ -26,6 +26,7 @@ export function createQueue(append: (entry: AuditEntry) => Promise<unknown>) {
   const entries: AuditEntry[] = [];
   const rooms = { weighty: createRoom(), other: createRoom() };
   let lost = 0;
+  let told: (AuditEntry & { readonly details: { readonly count: number } }) | null = null;
   let flushing: Promise<void> | null = null;
   const roomOf = ({ action }: AuditEntry): Room => (WEIGHTY.test(action) ? rooms.weighty : rooms.other);
 
@@ -36,9 +37,12 @@ export function createQueue(append: (entry: AuditEntry) => Promise<unknown>) {
       leave(roomOf(next), subjectOf(next));
     }
     if (lost === 0) return;
-    const count = lost;
-    await append({ by: SERVER, action: 'audit.lost', target: null, details: { count } });
-    lost -= count;
+    // The very entry until it is written: one whose fate is not known is recognized by that.
+    told ??= { by: SERVER, action: 'audit.lost', target: null, details: { count: lost } };
+    const { details } = told;
+    await append(told);
+    told = null;
+    lost -= details.count;
   };
 
   return {

@@ -1,4 +1,5 @@
 /** A record as it is told, the same by the API, by `--json` and in an export. */
+import { toInstant } from '../instant.ts';
 import type { AuditRecord } from '../storage/port.ts';
 
 export interface AuditView {
@@ -17,7 +18,7 @@ export interface AuditView {
 
 export const toAuditView = (record: AuditRecord): AuditView => ({
   seq: record.seq,
-  at: new Date(record.at * 1_000).toISOString(),
+  at: toInstant(record.at),
   actor: record.actor,
   action: record.action,
   target: record.target,

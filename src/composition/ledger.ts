@@ -19,7 +19,7 @@ const STATISTICS_MS = 5_000;
 const REFUSALS_MS = 60_000;
 // What is noted is written at once; this is for what a store that was away did not take.
 const AUDIT_MS = 5_000;
-// All of a stop has ten seconds, of which the requests in flight may take nine.
+// All of a stop has ten seconds, of which requests and mails may take nine.
 const LAST_FLUSH_MS = 500;
 
 export interface Ledger {

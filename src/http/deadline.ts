@@ -27,7 +27,7 @@ export type WithinDeadline = (
 ) => Promise<void>;
 
 /** Makes the deadline that all requests of a server share; its timer runs while there are any. */
-export function createDeadline(): WithinDeadline {
+export function createDeadline(deadlineMs = DEADLINE_MS): WithinDeadline {
   const open = new Set<OpenRequest>();
   let timer: NodeJS.Timeout | null = null;
 
@@ -40,7 +40,7 @@ export function createDeadline(): WithinDeadline {
     for (const request of open) {
       // While its body is on the way it waits for the client, whose time the server's own limits measure.
       if (!request.message.complete) request.since = now;
-      else if (now - request.since > DEADLINE_MS) {
+      else if (now - request.since > deadlineMs) {
         open.delete(request);
         request.refuse(late());
       }

@@ -4,10 +4,11 @@ import type { Context } from 'koa';
 import type { RenderPage } from './views.ts';
 
 /**
- * What a person can do about it: look elsewhere, begin the sign-in again, go back to the application, send the form
- * anew, wait for their turn or for the server, or tell the operator.
+ * What a person can do about it: look elsewhere (nothing is there, or nothing for people), begin the sign-in again, go
+ * back to the application, send the form anew, wait for their turn or for the server, or tell the operator.
  */
-export type ErrorKind = 'notFound' | 'over' | 'application' | 'form' | 'tooMany' | 'busy' | 'fault';
+export type ErrorKind =
+  'notFound' | 'programs' | 'over' | 'application' | 'form' | 'tooMany' | 'busy' | 'fault';
 
 export interface ErrorFacts {
   readonly status: number;
@@ -26,11 +27,12 @@ export const isForPeople = (ctx: Context): boolean => OWN_FORMS.test(ctx.path);
 
 /** The kind of an error of which only the status is known, at this address. */
 export function kindOf(ctx: Context, status: number): ErrorKind {
+  if (status === 405 && !isForPeople(ctx)) return 'programs';
   if (status === 404 || status === 405) return 'notFound';
   if (status === 429) return 'tooMany';
   if (status === 503) return 'busy';
   if (status >= 500) return 'fault';
-  return isForPeople(ctx) ? 'form' : 'application';
+  return isForPeople(ctx) && ctx.method === 'POST' ? 'form' : 'application';
 }
 
 /** Shows the page, with the number of the request. */

@@ -1,7 +1,11 @@
 /** Prometheus' `/metrics`, on a listener of its own so that the public address never shows it. */
 import { createServer } from 'node:http';
 
+import type Koa from 'koa';
 import type { Registry } from 'prom-client';
+
+import { listen } from './server.ts';
+import type { ListeningServer } from './server.ts';
 
 const LIMITS = { headersTimeout: 10_000, requestTimeout: 10_000, connectionsCheckingInterval: 1_000 };
 
@@ -10,15 +14,34 @@ interface Address {
   readonly port: number;
 }
 
-export interface MetricsListener {
+interface MetricsListener {
   stop(): Promise<void>;
 }
 
-/** Listens; rejects with a sentence where it cannot. */
-export async function listenForMetrics(
+interface Addresses extends Address {
+  /** Null: no metrics. */
+  readonly metricsAddress: Address | null;
+}
+
+/** Listens for requests, then for metrics: whoever starts a second server is told of the port that matters. */
+export async function listenOnBoth(
+  app: Koa,
+  { host, port, metricsAddress }: Addresses,
   registry: Registry,
-  { host, port }: Address,
-): Promise<MetricsListener> {
+): Promise<ListeningServer> {
+  const server = await listen(app, host, port);
+  if (metricsAddress === null) return server;
+  try {
+    const metrics = await listenForMetrics(registry, metricsAddress);
+    return { port: server.port, stop: () => server.stop().then(metrics.stop) };
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+}
+
+/** Listens; rejects with a sentence where it cannot. */
+async function listenForMetrics(registry: Registry, { host, port }: Address): Promise<MetricsListener> {
   const server = createServer(LIMITS, (request, response) => {
     if (request.url !== '/metrics' || request.method !== 'GET') {
       response.writeHead(404).end();

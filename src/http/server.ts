@@ -28,8 +28,8 @@ const REQUEST_TIMEOUT_MS = 25_000;
 // By default Node looks every 30 s, which would treble the two limits above.
 const CHECK_CONNECTIONS_MS = 1_000;
 const MAX_CONNECTIONS = 10_000;
-// The contract gives 10 s for all of a stop; the store has to be closed within them, too.
-const DRAIN_MS = 9_000;
+// The contract gives 10 s for all of a stop; mails, records and the log have to end within them, too.
+const DRAIN_MS = 8_500;
 // Requests that were sent before the stop are still on their way; each is answered and told to close.
 const LAST_REQUESTS_MS = 250;
 const LAST_TURNS = 3;
@@ -51,6 +51,8 @@ export interface HttpAppOptions {
   /** True for an origin of a registered redirect URI. */
   readonly isClientOrigin: (origin: string) => Promise<boolean>;
   readonly jwksMaxAgeSeconds: number;
+  /** See `deadline.ts`. */
+  readonly deadlineMs?: number | undefined;
   readonly engine: Middleware;
   /** Tried in this order, before the protocol. */
   readonly routers: readonly Router[];
@@ -108,6 +110,7 @@ const isOfConnection = (error: unknown): boolean =>
 function createFrame({
   issuer,
   isDevelopment,
+  deadlineMs,
   renderPage,
   showDetail,
   onFailure,
@@ -116,7 +119,7 @@ function createFrame({
   const writeSecurityHeaders = createSecurityHeaders(issuer);
   const assertHost = createHostCheck(issuer, isDevelopment);
   const answerError = createErrorAnswer({ renderPage, onFailure, showDetail });
-  const withinDeadline = createDeadline();
+  const withinDeadline = createDeadline(deadlineMs);
 
   return async (ctx, next) => {
     const startedAt = performance.now();
@@ -152,7 +155,7 @@ function routeOf(ctx: Context): string {
 
 export interface ListeningServer {
   readonly port: number;
-  /** Stops accepting, waits for what is in flight (9 s at most), then cuts what is left. */
+  /** Stops accepting, waits for what is in flight (8.75 s at most), then cuts what is left. */
   stop(): Promise<void>;
 }
 

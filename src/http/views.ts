@@ -98,7 +98,7 @@ function textTools(
   const t = (key: string, values?: TextValues): string => translate(locale, key, values);
   return {
     t,
-    say: (message, values) => (translate.has(message) ? t(message, values) : message),
+    say: (message, values) => (translate.has(message, values) ? t(message, values) : message),
     time: (at) => describeTime(locale, at, now()),
   };
 }

@@ -14,16 +14,18 @@ const MAX_ADDRESS_CHARACTERS = 320;
 /** What a mail may tell beside its text, in this order. */
 const FACTS = ['newEmail', 'when', 'device', 'ip'] as const;
 
-export type MailTemplate =
-  | 'verify-email'
-  | 'reset-password'
-  | 'changed-email'
-  | 'changed-password'
-  | 'new-device'
-  | 'other-device'
-  | 'account-locked'
-  | 'already-registered'
-  | 'username-taken';
+export const MAIL_TEMPLATES = [
+  'verify-email',
+  'reset-password',
+  'changed-email',
+  'changed-password',
+  'new-device',
+  'other-device',
+  'account-locked',
+  'already-registered',
+  'username-taken',
+] as const;
+export type MailTemplate = (typeof MAIL_TEMPLATES)[number];
 
 export interface Mail {
   /** One address. */

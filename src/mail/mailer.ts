@@ -25,8 +25,8 @@ export interface Mailer {
   readonly canSend: boolean;
   /** Queues it; never throws and is never waited for. */
   send(mail: Mail): void;
-  /** Takes no more, sends what waits for 2 s at most, and tells what was not sent. */
-  close(): Promise<void>;
+  /** Takes no more, sends what waits for 2 s at most, or for less, and tells what was not sent. */
+  close(patienceMs?: number): Promise<void>;
 }
 
 export interface MailEvents {
@@ -93,10 +93,11 @@ export function createMailer(options: MailerOptions): Mailer {
       queue.push(mail);
       if (working.size < AT_ONCE) startWorker();
     },
-    close: async () => {
+    close: async (patienceMs = CLOSE_MS) => {
       isClosed = true;
       const wait = new AbortController();
-      const patience = sleep(CLOSE_MS, undefined, { signal: wait.signal }).catch(() => undefined);
+      const patienceLeft = Math.min(CLOSE_MS, Math.max(0, patienceMs));
+      const patience = sleep(patienceLeft, undefined, { signal: wait.signal }).catch(() => undefined);
       await Promise.race([Promise.all(working), patience]);
       wait.abort();
       stopping.abort();

@@ -56,6 +56,10 @@ export function createLogoutDelivery(options: LogoutDeliveryOptions): DeliverLog
       }
     };
     const ended = await Promise.allSettled(Array.from({ length: AT_ONCE }, lane));
+    // Another instance may have them at once, and need not wait for the lease to end.
+    const giveBack = ({ id, lastError }: OutboxMessage) =>
+      outbox.defer(id, { dueAt: now(), lastError, failedAt: null });
+    await Promise.allSettled(taken.map(giveBack));
     const failed = ended.find((one) => one.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
   };

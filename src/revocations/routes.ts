@@ -34,6 +34,10 @@ export function createRevocationRoutes(path: string, reading: () => RevocationRe
 
 async function answerStream(ctx: Context, request: FeedRequest, reading: RevocationReading): Promise<void> {
   const stream = await reading.stream(request);
+  if (ctx.headerSent) {
+    stream.destroy(); // the deadline answered in its place
+    return;
+  }
   ctx.type = 'text/event-stream';
   ctx.set('X-Accel-Buffering', 'no'); // nginx would hold back what comes in small pieces
   ctx.body = stream;

@@ -10,7 +10,7 @@
  * are paged by cursor, in the order of their ids where nothing else is said.
  */
 
-/** No operation of a store waits longer than this, in milliseconds: a request that needs two ends within 3 s. */
+/** No operation of a store waits longer where nothing else is said: a request that needs two ends within 3 s. */
 export const STORE_TIMEOUT_MS = 1_400;
 
 /** One record of the protocol engine: a token, code, grant, session (which has the `uid`), interaction, … */
@@ -79,6 +79,8 @@ export interface Account {
   /** The folded address, by which it is found: one account an address. */
   readonly emailKey: string;
   readonly isEmailVerified: boolean;
+  /** True where an administrator made the account: it is theirs to say whose it is, proven address or not. */
+  readonly isVouchedFor?: boolean;
   readonly fullName: string | null;
   /** Absent where the person said nothing of it. */
   readonly contact?: Contact;
@@ -301,7 +303,7 @@ export interface CounterStore {
 export interface OutboxMessage {
   readonly id: string;
   readonly clientId: string;
-  /** What is sent, and where to; never a token: those are made at each try. */
+  /** What is said of the session that ended; never a token: those are made at each try. */
   readonly payload: Readonly<Record<string, string>>;
   readonly createdAt: number;
   /** How often somebody took it. */
@@ -349,6 +351,8 @@ export interface ApiKey {
   readonly scopes: readonly string[];
   /** Requests an hour; null: as its owner has. */
   readonly rateLimit: number | null;
+  /** True for a rate that its owner set, and no administrator: it raises nothing. */
+  readonly isOwnRate?: boolean | undefined;
   readonly createdAt: number;
   readonly expiresAt: number | null;
   readonly lastUsedAt: number | null;

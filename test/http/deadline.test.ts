@@ -1,7 +1,10 @@
 /** A request has an answer within 3 s, also where each call to the store is in time and their sum is not. */
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { createDeadline } from '../../src/http/deadline.ts';
 import { openStorage } from '../../src/storage/open.ts';
 import { basic, createVpnNode, form, getToken, json } from '../support/clients.ts';
 import type { Credentials } from '../support/clients.ts';
@@ -10,8 +13,31 @@ import { startTestServer } from '../support/server.ts';
 import type { TestServer } from '../support/server.ts';
 
 const CONTRACT_MS = 3_000;
+// A busy machine adds this; that the time is the contract's is shown by a clock that it cannot hold up.
+const SLACK_MS = 2_000;
 // Each call takes twice this, which a store may: three calls are more than a request has.
 const SLOW_MS = 600;
+
+describe('the deadline', () => {
+  test.each([
+    ['ends a request after 2.8 s and within 3 s', true, ['overloaded']],
+    ['does not end one whose body is on the way', false, []],
+  ])('%s', async (_, complete, refusals) => {
+    jest.useFakeTimers();
+    try {
+      const told: unknown[] = [];
+      const never = Promise.withResolvers<undefined>();
+      const message = Object.assign(new IncomingMessage(new Socket()), { complete });
+      createDeadline()(message, performance.now(), never.promise).catch((error: unknown) => told.push(error));
+      await jest.advanceTimersByTimeAsync(CONTRACT_MS - 200);
+      expect(told).toEqual([]);
+      await jest.advanceTimersByTimeAsync(199);
+      expect(told).toMatchObject(refusals.map((code) => ({ code })));
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+});
 
 describe('the deadline of a request', () => {
   let isSlow = false;
@@ -24,7 +50,7 @@ describe('the deadline of a request', () => {
     server = await startTestServer(
       'SQLite',
       {},
-      { open: async (url) => withLatency(await openStorage(url), delay) },
+      { deadlineMs: undefined, open: async (url) => withLatency(await openStorage(url), delay) },
     );
     node = await createVpnNode(server);
     authorization = `Bearer ${await getToken(server, node)}`;
@@ -45,7 +71,7 @@ describe('the deadline of a request', () => {
     );
     for (const { answer, tookMs, body } of answers) {
       expect(answer.status).toBe(503);
-      expect(tookMs).toBeLessThan(CONTRACT_MS);
+      expect(tookMs).toBeLessThan(CONTRACT_MS + SLACK_MS);
       expect(answer.headers.get('retry-after')).toMatch(/^\d+$/);
       expect(answer.headers.get('cache-control')).toBe('no-store');
       expect(body).toMatchObject({ error: 'temporarily_unavailable' });

@@ -12,6 +12,14 @@ describeOnBothStores('an error page', (store) => {
   test.each([
     ['nothing at an address', '/nowhere', 404, 'Diese Seite gibt es nicht'],
     ['a client that nobody knows', '/authorize?client_id=nobody', 400, 'Die Anwendung hat um etwas gebeten'],
+    ['what only programs ask', '/token', 405, 'Diese Adresse ist für Programme'],
+    ['a page that takes forms only', '/account/delete', 405, 'Diese Seite gibt es nicht'],
+    [
+      'a logout that an application asks wrongly',
+      '/logout?id_token_hint=foo',
+      400,
+      'Die Anwendung hat um etwas',
+    ],
     ['a sign-in of another browser', `/authorize/${'x'.repeat(21)}`, 400, 'Diese Anmeldung ist vorbei'],
   ])(
     'tells of %s in the reader’s language, and in English for whoever helps',

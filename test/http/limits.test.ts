@@ -14,7 +14,7 @@ const QUICK_HEADERS_MS = 200;
 const QUICK_REQUEST_MS = 400;
 // The server looks each second, not each 30 s as Node would by default.
 const LOOK_MS = 1_000;
-const SLACK_MS = 1_000;
+const SLACK_MS = 8_000;
 const CHANNEL = 'http.server.request.start';
 
 /** The server that answers at an address, as Node tells about each request. */
@@ -87,7 +87,7 @@ describe('a client that stalls', () => {
     expect(answered.status).toBe(200);
     const begun = performance.now();
     await stop();
-    expect(performance.now() - begun).toBeLessThan(3_000);
+    expect(performance.now() - begun).toBeLessThan(8_000);
     expect(socket.destroyed || (await once(socket, 'close'))).toBeTruthy();
   });
 

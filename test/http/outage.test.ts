@@ -1,6 +1,8 @@
 /** A store that cannot answer, call by call: always 503 with Retry-After, never a word that makes a client drop a token. */
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { setTimeout as sleep } from 'node:timers/promises';
 
+import { startServer } from '../../src/app.ts';
 import { storeNameOf } from '../../src/config.ts';
 import { storeUnavailable } from '../../src/errors.ts';
 import { openStorage } from '../../src/storage/open.ts';
@@ -204,5 +206,25 @@ describeOnBothStores('a store that cannot answer', (store) => {
     const { origin } = await starting;
     expect((await fetch(`${origin}/readyz`)).status).toBe(200);
     expect(server.logs()).toContain('"cause":"not there yet"');
+  });
+
+  test('a stop while the store is being opened lets go of it, and starts nothing', async () => {
+    let closed = 0;
+    const open: typeof openStorage = async (...at) => {
+      await sleep(300);
+      const storage = await openStorage(...at);
+      const close = async (): Promise<void> => {
+        closed += 1;
+        await storage.close();
+      };
+      return { ...storage, close };
+    };
+    const { config, secrets } = server;
+    const logDestination = { write: () => undefined };
+    const starting = await startServer({ config, secrets, logDestination, open });
+    const ready = starting.ready.catch((error: unknown) => error);
+    await starting.stop();
+    expect(closed).toBe(1);
+    expect(await ready).toMatchObject({ name: 'AbortError' });
   });
 });

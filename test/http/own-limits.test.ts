@@ -49,7 +49,10 @@ describeOnBothStores("a person's own forms", (store) => {
       const refused = await send(path);
       expect([path, refused.status]).toEqual([path, 429]);
       expect(refused.headers.get('Retry-After')).toMatch(/^\d+$/);
-      expect(await refused.text()).toContain('<html lang="de"');
+      const html = await refused.text();
+      expect(html).toContain('<html lang="de"');
+      // It is the account's limit, whatever the network.
+      expect(html).toContain('In kurzer Zeit kamen mehr Anfragen, als erlaubt sind.');
     }
     expect((await other('/account/applications/remove', { id: 'x' })).status).toBe(303);
     expect((await send('/account/nothing-there')).status).toBe(404);

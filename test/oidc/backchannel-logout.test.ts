@@ -7,7 +7,7 @@ import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from '
 import type { JSONWebKeySet } from 'jose';
 
 import { storeUnavailable } from '../../src/errors.ts';
-import { pauseSeconds } from '../../src/oidc/logout-delivery.ts';
+import { createLogoutDelivery, pauseSeconds } from '../../src/oidc/logout-delivery.ts';
 import type { Account, Storage } from '../../src/storage/port.ts';
 import { json } from '../support/clients.ts';
 import { startReceiver, status } from '../support/receiver.ts';
@@ -286,7 +286,7 @@ describeOnBothStores('back-channel logout', (store) => {
     const quick = await begin();
     await signOut(quick.browser);
     await quick.receiver.reached(1);
-    expect(slow.receiver.received.length).toBeLessThanOrEqual(20);
+    expect(slow.receiver.received.length).toBeLessThanOrEqual(30);
     expect(await server().logged('logout_deferred', slow.party.id)).toContain('did not answer within 2.5 s');
     await server().administration.deleteClient(slow.party.id, false);
   });
@@ -297,11 +297,16 @@ describeOnBothStores('back-channel logout', (store) => {
     const begun = await begin(own);
     const notices = Array.from({ length: 60 }, () => notice(begun));
     await own.storage.outbox.put(notices);
+    const told = () => begun.receiver.received.map(({ body }) => decodeJwt(body.get('logout_token') ?? ''));
+    const sids = () => new Set(told().map(({ sid }) => sid));
     await begun.receiver.reached(notices.length);
+    for (let look = 0; look < 400 && sids().size < notices.length; look += 1) await pause(50);
     await own.stop();
-    const sids = begun.receiver.received.map(({ body }) => decodeJwt(body.get('logout_token') ?? '')['sid']);
-    expect(new Set(sids).size).toBe(notices.length);
-    expect(sids).toHaveLength(notices.length);
+    expect(sids().size).toBe(notices.length);
+    // On a busy machine the answer may come too late: that is told, and then it is another attempt by a token of its own.
+    const deferred = own.logs().match(/"event":"logout_deferred"/g)?.length ?? 0;
+    expect(told().length).toBeLessThanOrEqual(notices.length + deferred);
+    expect(new Set(told().map(({ jti }) => jti)).size).toBe(told().length);
     opened.splice(opened.indexOf(own), 1);
   });
 
@@ -318,7 +323,7 @@ describeOnBothStores('back-channel logout', (store) => {
     await next.receiver.reached(1);
     // Both notices are taken at once, and the one that is forgotten has no event of its own.
     const waiting = async () => (await own.administration.listLogouts({ limit: 10 }, false)).items;
-    for (let look = 0; look < 100 && (await waiting()).length > 0; look += 1) await pause(50);
+    for (let look = 0; look < 400 && (await waiting()).length > 0; look += 1) await pause(50);
     expect(await waiting()).toEqual([]);
     expect(begun.receiver.received).toHaveLength(1);
   });
@@ -359,6 +364,35 @@ test('a try that failed is followed by a longer pause, of an hour and a fifth at
       },
     ),
   );
+});
+
+test('what a stop leaves untried goes back at once, and does not wait for the end of its lease', async () => {
+  const stopping = new AbortController();
+  const message = (id: number) => ({
+    ...{ id: String(id), clientId: 'gone', payload: {}, lastError: null, failedAt: null },
+    ...{ createdAt: 0, attempts: 1, dueAt: 0, expiresAt: DAY },
+  });
+  const waiting = [[message(0)], Array.from({ length: 10 }, (_, n) => message(n + 1))];
+  const back: number[] = [];
+  const never = (): never => {
+    throw new Error('nobody is to be told');
+  };
+  const deliver = createLogoutDelivery({
+    outbox: {
+      take: () => Promise.resolve(waiting.shift() ?? []),
+      delete: () => Promise.resolve(true),
+      defer: (_id, { dueAt }) => Promise.resolve(back.push(dueAt) > 0),
+    },
+    issue: () => {
+      if (waiting.length === 0) stopping.abort();
+      return Promise.resolve(null); // its client is gone
+    },
+    outgoing: never,
+    events: { logoutDelivered: never, logoutDeferred: never, logoutUndeliverable: never },
+    now: () => 1_000,
+  });
+  await deliver(stopping.signal);
+  expect(back).toEqual(Array<number>(9).fill(1_000));
 });
 
 /** As the outbox keeps it. */

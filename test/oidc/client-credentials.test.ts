@@ -93,6 +93,34 @@ describeOnBothStores('client_credentials', (store) => {
     });
   });
 
+  test.each(['/token', '/o/token/', '/introspect', '/revoke', '/device/auth'])(
+    'answers a request to %s that names no client by 401 invalid_client and a challenge',
+    async (path) => {
+      for (const parameters of [{ ...GRANT, token: 'x' }, { client_id: '' }]) {
+        const answer = await server().request(path, form(parameters));
+        expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([
+          401,
+          `Basic realm="${server().issuer}"`,
+        ]);
+        expect(await json(answer)).toEqual({
+          error: 'invalid_client',
+          error_description: expect.stringMatching(
+            /^no client is named: send its id and secret by HTTP Basic/,
+          ),
+        });
+      }
+    },
+  );
+
+  test('asks a public client for no secret, and calls what it sends malformed as before', async () => {
+    const fields = { redirect_uris: ['https://app.example.com/'], token_endpoint_auth_method: 'none' };
+    const { id } = await createClient(server(), 'openid', fields);
+    const parameters = { grant_type: 'authorization_code', client_id: id };
+    const answer = await server().request('/token', form(parameters));
+    expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([400, null]);
+    expect(await json(answer)).toMatchObject({ error: 'invalid_request' });
+  });
+
   test('does not take the digest that the store keeps for the secret', async () => {
     const client = await createClient(server(), 'read');
     const { hash } = await import('node:crypto');

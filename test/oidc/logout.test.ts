@@ -198,7 +198,10 @@ describeOnBothStores('logout', (store) => {
       {
         clientId: party.id,
         name: `Application ${party.id}`,
-        scopes: ['email', 'openid', 'profile'],
+        scopes: ['openid', 'profile', 'email'],
+        claims: [],
+        resources: {},
+        isVpnNode: false,
         grantedAt: expect.any(Number),
       },
     ]);

@@ -10,6 +10,7 @@ import { isAppError } from '../../src/errors.ts';
 import { untilAvailable } from '../../src/background.ts';
 import { openMongoStorage } from '../../src/storage/mongo/storage.ts';
 import type { Storage } from '../../src/storage/port.ts';
+import { cannotTest } from '../support/missing.ts';
 import { startReplicaSet } from '../support/mongod.ts';
 import type { TestMongo } from '../support/mongod.ts';
 import { newAccount, newApiKey, newMessage, newOneTimeToken } from './races.ts';
@@ -24,7 +25,7 @@ const isWanted = process.env['CI'] !== undefined || process.env['RACE_ROUNDS'] !
 const started = isWanted ? await startReplicaSet(3) : ({ mongo: null, reason: 'only with CI=1' } as const);
 
 if (started.mongo === null) {
-  test.skip(`MongoDB whose primary goes away (skipped: ${started.reason})`, () => undefined);
+  cannotTest('MongoDB whose primary goes away', started.reason);
 } else {
   describe('MongoDB whose primary goes away under load', () => failover(started.mongo));
 }

@@ -7,6 +7,7 @@ import { createServer } from 'node:net';
 
 import { openMongoStorage } from '../../src/storage/mongo/storage.ts';
 import type { Storage } from '../../src/storage/port.ts';
+import { cannotTest } from '../support/missing.ts';
 import { startReplicaSet, startStandalone } from '../support/mongod.ts';
 import type { TestMongo } from '../support/mongod.ts';
 import { newAccount, newApiKey, newAuditRecord, newClient, newMessage, newOneTimeToken } from './races.ts';
@@ -14,18 +15,19 @@ import { newAccount, newApiKey, newAuditRecord, newClient, newMessage, newOneTim
 const NOW = 1_800_000_000;
 const LATER = NOW + 60;
 const UNAVAILABLE = { name: 'AppError', code: 'store_unavailable' };
-// The port's two seconds, and what a busy machine adds.
+// The port's STORE_TIMEOUT_MS, and what a busy machine adds to one call, and to hundreds at once.
 const MAX_WAIT_MS = 3_000;
+const MAX_CROWDED_MS = 6_000;
 
 const started = await startReplicaSet();
 
-test('is unavailable within 2.5 s where nobody listens', async () => {
+test('is unavailable in time where nobody listens', async () => {
   const uri = `mongodb://127.0.0.1:${await findFreePort()}/?replicaSet=rs0`;
   await expectUnavailable(() => openMongoStorage({ uri }));
 });
 
 if (started.mongo === null) {
-  test.skip(`MongoDB that fails (skipped: ${started.reason})`, () => undefined);
+  cannotTest('MongoDB that fails', started.reason);
 } else {
   const { mongo } = started;
   afterAll(() => mongo.stop());
@@ -66,14 +68,16 @@ function stoppedMongod({ uri, members }: TestMongo): void {
   });
   afterAll(() => storage.close());
 
-  test('makes every call fail as unavailable within 2.5 s, also those that queue behind others', async () => {
+  test('makes every call fail as unavailable in time, also those that queue behind others', async () => {
     const calls = everyCall(storage);
     signal('SIGSTOP');
-    const outcomes = calls.map((call) => expectUnavailable(call));
+    const outcomes = calls.map((call) => expectUnavailable(call, MAX_CROWDED_MS));
     // These find a turn of the group under way.
     await nextTurn();
-    const queued = calls.flatMap((call) => Array.from({ length: 20 }, () => expectUnavailable(call)));
-    const opening = expectUnavailable(() => openMongoStorage({ uri }));
+    const queued = calls.flatMap((call) =>
+      Array.from({ length: 20 }, () => expectUnavailable(call, MAX_CROWDED_MS)),
+    );
+    const opening = expectUnavailable(() => openMongoStorage({ uri }), MAX_CROWDED_MS);
     try {
       await Promise.all([...outcomes, ...queued, opening]);
     } finally {
@@ -86,11 +90,10 @@ function stoppedMongod({ uri, members }: TestMongo): void {
     signal('SIGSTOP');
     try {
       const waiting = Array.from({ length: 10_000 }, () =>
-        expectUnavailable(() => artifacts.find('A', 'a', NOW)),
+        expect(artifacts.find('A', 'a', NOW)).rejects.toMatchObject(UNAVAILABLE),
       );
-      const begin = performance.now();
-      await expectUnavailable(() => artifacts.consume('A', 'a', NOW));
-      expect(performance.now() - begin).toBeLessThan(MAX_WAIT_MS / 2);
+      const cause = { message: 'too many calls wait for the store' };
+      await expect(artifacts.consume('A', 'a', NOW)).rejects.toMatchObject({ ...UNAVAILABLE, cause });
       await Promise.all(waiting);
     } finally {
       signal('SIGCONT');
@@ -106,7 +109,7 @@ function stoppedMongod({ uri, members }: TestMongo): void {
     signal('SIGCONT');
     const begin = performance.now();
     await succeed(() => storage.ping());
-    expect(performance.now() - begin).toBeLessThan(MAX_WAIT_MS);
+    expect(performance.now() - begin).toBeLessThan(MAX_CROWDED_MS);
     expect(await artifacts.find(artifact.model, artifact.id, NOW)).not.toBeNull();
     const winners = await Promise.all(
       Array.from({ length: 20 }, () => artifacts.consume(artifact.model, artifact.id, NOW)),
@@ -275,10 +278,10 @@ function everyCall(storage: Storage): (() => Promise<unknown>)[] {
   ];
 }
 
-async function expectUnavailable(call: () => Promise<unknown>): Promise<void> {
+async function expectUnavailable(call: () => Promise<unknown>, withinMs = MAX_WAIT_MS): Promise<void> {
   const begin = performance.now();
   await expect(call()).rejects.toMatchObject(UNAVAILABLE);
-  expect(performance.now() - begin).toBeLessThan(MAX_WAIT_MS);
+  expect(performance.now() - begin).toBeLessThan(withinMs);
 }
 
 /** Tries until it succeeds; each try takes its own time to fail. */

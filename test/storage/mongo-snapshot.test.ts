@@ -5,6 +5,7 @@ import type { Connection } from 'mongoose';
 
 import { openMongoStorage } from '../../src/storage/mongo/storage.ts';
 import type { Storage } from '../../src/storage/port.ts';
+import { cannotTest } from '../support/missing.ts';
 import { startReplicaSet } from '../support/mongod.ts';
 import { recordsOf } from './filled.ts';
 
@@ -14,7 +15,7 @@ const [SNAPSHOT_UNAVAILABLE, SNAPSHOT_TOO_OLD, INTERNAL] = [246, 239, 1];
 const started = await startReplicaSet(1, ['--setParameter', 'enableTestCommands=1']);
 
 if (started.mongo === null) {
-  test.skip(`snapshots of a MongoDB that refuses them (skipped: ${started.reason})`, () => undefined);
+  cannotTest('snapshots of a MongoDB that refuses them', started.reason);
 } else {
   const { mongo } = started;
   let storage: Storage;

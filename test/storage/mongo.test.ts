@@ -9,6 +9,7 @@ import { randomUUID } from 'node:crypto';
 import { untilAvailable } from '../../src/background.ts';
 import { openMongoStorage } from '../../src/storage/mongo/storage.ts';
 import type { Storage } from '../../src/storage/port.ts';
+import { cannotTest } from '../support/missing.ts';
 import { startReplicaSet } from '../support/mongod.ts';
 import { storageContract } from './contract.ts';
 import { RACE_TIMEOUT_MS, raceEntries, raceInTwoProcesses, startRaceWorker } from './rounds.ts';
@@ -19,11 +20,7 @@ const ownSet = process.env['CI'] === undefined || given !== '' ? null : (await s
 const uri = ownSet?.uri ?? process.env['PORTCULLIS_TEST_MONGODB_URI'];
 
 if (uri === undefined) {
-  const name = 'MongoDB keeps the storage contract (skipped: PORTCULLIS_TEST_MONGODB_URI is not set)';
-  const fail = () => {
-    throw new Error('CI tests both stores: see above why no MongoDB could be started');
-  };
-  (process.env['CI'] === undefined ? test.skip : test)(name, fail);
+  cannotTest('MongoDB keeps the storage contract', 'see above why no MongoDB could be started');
 } else {
   const databaseNames: string[] = [];
   const newDatabase = (): string => {

@@ -15,7 +15,7 @@ import { startTestServer } from './server.ts';
 import type { StoreKind, TestServer } from './server.ts';
 
 /** Nothing in these tests waits longer for anything on a page. */
-export const WAIT_MS = 10_000;
+export const WAIT_MS = 25_000;
 
 export interface Life {
   readonly server: TestServer;

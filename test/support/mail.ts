@@ -12,7 +12,7 @@ export interface ReadMail {
   readonly link: string;
 }
 
-const MAX_WAIT_MS = 5_000;
+const MAX_WAIT_MS = 20_000;
 
 /** The newest mail to an address whose subject holds `about`, once there is one; `after`: another one than that. */
 export async function lastMail(

@@ -2,7 +2,7 @@
  * A real nginx for the tests that need one: the one on the path, or the one that NGINX names. Where there is none, a
  * developer's tests are told as skipped; in CI they fail.
  */
-import { describe, test } from '@jest/globals';
+import { describe } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,7 +11,9 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const START_TIMEOUT_MS = 10_000;
+import { cannotTest } from './missing.ts';
+
+const START_TIMEOUT_MS = 25_000;
 
 /** Debian puts it where only root's path leads. */
 const FOLDERS = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin'];
@@ -32,8 +34,8 @@ export interface Nginx {
 
 /** Describes facts that nginx shows; told as skipped where there is none, except in CI. */
 export function describeWithNginx(name: string, facts: () => void): void {
-  if (EXECUTABLE !== undefined || process.env['CI'] !== undefined) describe(name, facts);
-  else test.skip(`${name} (there is no nginx: install nginx-light, or name it by NGINX)`, () => undefined);
+  if (EXECUTABLE !== undefined) describe(name, facts);
+  else cannotTest(name, 'there is no nginx: install nginx-light, or name it by NGINX');
 }
 
 /** Starts it with a configuration, in a folder of its own; resolves once `port` takes connections. */

@@ -18,7 +18,10 @@ export type Found = { readonly program: string } | { readonly missing: string };
 /** Python with the packages of a requirements file, in an environment of its own. */
 export function preparePython(requirements: string): Found {
   if (!runs('python3', ['-c', 'import ensurepip, sys, venv; assert sys.version_info >= (3, 10)'])) {
-    return { missing: 'there is no Python 3.10 with venv: install python3-venv' };
+    return unavailable(
+      'Python with its packages',
+      new Error('install Python 3.10 or newer, and python3-venv'),
+    );
   }
   const [, version = ''] = output('python3', ['--version']).split(' ');
   const digest = createHash('sha256').update(readFileSync(requirements)).digest('hex').slice(0, 12);

@@ -26,7 +26,7 @@ import type { SignInServer } from './sign-in.ts';
 
 // An interpreter, a migration, people who sign in.
 const TIMEOUT_MS = 60_000;
-const UNTIL_MS = 10_000;
+const UNTIL_MS = 30_000;
 
 interface Started {
   readonly server: SignInServer;

@@ -44,7 +44,10 @@ export async function startSignInServer(
   let offsetSeconds = 0;
   const now = (): number => Math.floor(Date.now() / 1000) + offsetSeconds;
   const limits = env['NODE_ENV'] === 'production' ? {} : { RATE_LIMITS: 'off' };
-  const wrapped = (change: typeof wrap) => async (url: string) => change(await openStorage(url));
+  const wrapped =
+    (change: typeof wrap): typeof openStorage =>
+    async (...at) =>
+      change(await openStorage(...at));
   const server = await startTestServer(store, { ...limits, ...env }, { now, open: wrapped(wrap) });
   const { config, secrets, issuer, origin } = server;
   const storage = await openStorage(secrets.databaseUrl);

@@ -22,9 +22,13 @@ export interface Visitor {
 
 const MAX_REDIRECTS = 10;
 
-/** Visits one instance; `origin` where it is not the first one. */
-export function createVisitor(server: TestServer, origin = server.origin): Visitor {
-  const jar = new Map<string, string>();
+/** Visits one instance; `origin` where it is not the first one, with `cookies` from the start. */
+export function createVisitor(
+  server: TestServer,
+  origin = server.origin,
+  cookies: ReadonlyMap<string, string> = new Map(),
+): Visitor {
+  const jar = new Map(cookies);
 
   const request = async (path: string, init: RequestInit, redirects = 0): Promise<Page> => {
     const headers = new Headers(init.headers);

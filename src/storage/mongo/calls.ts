@@ -19,7 +19,7 @@ export interface CallOptions {
 type Call<T> = (options: CallOptions) => Promise<T>;
 
 export interface Calls {
-  /** Makes a call that goes alone; `since` (of performance.now()) is when its two seconds began. */
+  /** Makes a call that goes alone; `since` (of performance.now()) is when its time began. */
   run<T>(call: Call<T>, since?: number): Promise<T>;
   /** Counts a caller in; what it gives counts him out. Throws where the store is closed or too many wait. */
   enter(): () => void;
@@ -29,7 +29,7 @@ export interface Calls {
   close(): Promise<void>;
 }
 
-export function createCalls(): Calls {
+export function createCalls(storeTimeoutMs = STORE_TIMEOUT_MS): Calls {
   const finished = Promise.withResolvers<undefined>();
   let waiting = 0;
   let closed = false;
@@ -45,6 +45,9 @@ export function createCalls(): Calls {
     waiting += 1;
     return leave;
   };
+
+  const attempt: Calls['attempt'] = (call, since, timeoutMs = storeTimeoutMs) =>
+    attemptWithin(timeoutMs, call, since);
 
   return {
     enter,
@@ -64,7 +67,7 @@ export function createCalls(): Calls {
   };
 }
 
-async function attempt<T>(call: Call<T>, since: number, timeoutMs = STORE_TIMEOUT_MS): Promise<T> {
+async function attemptWithin<T>(timeoutMs: number, call: Call<T>, since: number): Promise<T> {
   const late = () => storeUnavailable(new Error(`no answer within ${timeoutMs} ms`));
   const leftMs = since + timeoutMs - performance.now();
   if (leftMs <= 0) throw late();

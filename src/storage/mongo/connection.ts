@@ -16,21 +16,29 @@ const OPTIONS = {
   sanitizeFilter: true,
   // Grouped calls hold two or three connections; the rest is for writes that go alone.
   maxPoolSize: 64,
-  serverSelectionTimeoutMS: STORE_TIMEOUT_MS,
-  connectTimeoutMS: STORE_TIMEOUT_MS,
-  waitQueueTimeoutMS: STORE_TIMEOUT_MS,
   readPreference: 'primary',
   readConcern: { level: 'local' },
-  writeConcern: { w: 'majority', journal: true, wtimeoutMS: STORE_TIMEOUT_MS },
   retryReads: true,
   retryWrites: true,
 } as const satisfies ConnectOptions;
 
+interface ConnectionOptions {
+  readonly databaseName?: string | undefined;
+  readonly timeoutMs?: number | undefined;
+}
+
 /** Rejects with AppError('store_unavailable') where nobody answers, with a sentence where it is no replica set. */
-export async function connect(uri: string, databaseName?: string): Promise<Connection> {
+export async function connect(
+  uri: string,
+  { databaseName, timeoutMs = STORE_TIMEOUT_MS }: ConnectionOptions = {},
+): Promise<Connection> {
   const named = databaseName ?? (namesDatabase(uri) ? undefined : DEFAULT_DATABASE);
   const connection = mongoose.createConnection(uri, {
     ...OPTIONS,
+    serverSelectionTimeoutMS: timeoutMs,
+    connectTimeoutMS: timeoutMs,
+    waitQueueTimeoutMS: timeoutMs,
+    writeConcern: { w: 'majority', journal: true, wtimeoutMS: timeoutMs },
     ...(named !== undefined && { dbName: named }),
   });
   try {

@@ -2,7 +2,7 @@
 import type { Model } from 'mongoose';
 
 import { AppError } from '../../errors.ts';
-import { RESTORE_REFUSALS, STORE_TIMEOUT_MS } from '../port.ts';
+import { RESTORE_REFUSALS } from '../port.ts';
 import type { CallOptions, Calls } from './calls.ts';
 import { isDuplicateKey } from './errors.ts';
 import { readOptions } from './finder.ts';
@@ -16,7 +16,7 @@ const PATIENT_MS = 15_000;
 export async function readMark(
   model: Model<RestoreRow>,
   calls: Calls,
-  timeoutMs = STORE_TIMEOUT_MS,
+  timeoutMs?: number,
 ): Promise<string | null> {
   const read = (options: CallOptions) =>
     model.findById(ID, null, readOptions('linearizable', options)).lean<RestoreRow>().exec();

@@ -132,6 +132,10 @@ const collectionOf = (models: Models, store: StoreName): mongo.Collection =>
 
 function byStore(records: readonly StoredRecord[]): ReadonlyMap<StoreName, readonly mongo.BSON.Document[]> {
   const rows = new Map<StoreName, mongo.BSON.Document[]>();
-  for (const record of records) rows.set(record.store, [...(rows.get(record.store) ?? []), rowOf(record)]);
+  for (const record of records) {
+    const own = rows.get(record.store);
+    if (own === undefined) rows.set(record.store, [rowOf(record)]);
+    else own.push(rowOf(record));
+  }
   return rows;
 }

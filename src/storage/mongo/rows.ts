@@ -4,7 +4,7 @@
  */
 import type { AccountStatus, NameKind, OneTimePurpose, RevocationKind } from '../port.ts';
 
-/** `_id` is `model:id`. No `consumedAt`: not consumed. */
+/** `_id` is the artifact's own id. No `consumedAt`: not consumed. */
 export interface ArtifactRow {
   readonly _id: string;
   readonly model: string;

@@ -33,15 +33,21 @@ interface MongoStorageOptions {
   readonly uri: string;
   /** Without it the one that the URI names, or `portcullis`. */
   readonly databaseName?: string;
+  /** No call waits longer; STORE_TIMEOUT_MS where it is not given. */
+  readonly timeoutMs?: number | undefined;
 }
 
 /**
  * Opens the store, making its collections and indexes where they are missing. Rejects with
  * AppError('store_unavailable') where nobody answers, with a plain Error and its remedy where waiting will not help.
  */
-export async function openMongoStorage({ uri, databaseName }: MongoStorageOptions): Promise<Storage> {
-  const connection = await connect(uri, databaseName);
-  const calls = createCalls();
+export async function openMongoStorage({
+  uri,
+  databaseName,
+  timeoutMs,
+}: MongoStorageOptions): Promise<Storage> {
+  const connection = await connect(uri, { databaseName, timeoutMs });
+  const calls = createCalls(timeoutMs);
   const models = createModels(connection);
   try {
     await prepareCollections(models, calls);

@@ -23,9 +23,9 @@ export interface Connection extends WriteQueue {
 }
 
 /** Opens (or makes, mode 0600) the file and brings its schema up to date. */
-export function openConnection(path: string): Connection {
+export function openConnection(path: string, timeoutMs?: number): Connection {
   const database = openPrepared(path);
-  const queue = createWriteQueue(path);
+  const queue = createWriteQueue(path, timeoutMs);
 
   return {
     database,

@@ -21,12 +21,18 @@ import { readSnapshot } from './snapshot.ts';
 import { createStatisticsStore } from './statistics.ts';
 import { createTokenStatusStore } from './token-statuses.ts';
 
+interface SqliteStorageOptions {
+  readonly path: string;
+  /** No write waits longer; STORE_TIMEOUT_MS where it is not given. */
+  readonly timeoutMs?: number | undefined;
+}
+
 /**
  * Opens the store at `path`, making the file and its folder where they are missing. Rejects with
  * AppError('store_unavailable') where trying again may help, with a plain Error and its remedy where it will not.
  */
-export async function openSqliteStorage({ path }: { readonly path: string }): Promise<Storage> {
-  const connection = openConnection(path);
+export async function openSqliteStorage({ path, timeoutMs }: SqliteStorageOptions): Promise<Storage> {
+  const connection = openConnection(path, timeoutMs);
   try {
     const storage = { ...createStores(connection), snapshot: () => readSnapshot(path) };
     await storage.ping(); // a damaged file may show only when it is read

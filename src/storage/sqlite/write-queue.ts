@@ -38,7 +38,7 @@ export interface WriteQueue {
 }
 
 /** Makes the queue of one store; its thread starts with the first write. */
-export function createWriteQueue(path: string): WriteQueue {
+export function createWriteQueue(path: string, timeoutMs = STORE_TIMEOUT_MS): WriteQueue {
   let unsent: Waiting[] = [];
   let isScheduled = false;
   let isClosed = false;
@@ -83,7 +83,7 @@ export function createWriteQueue(path: string): WriteQueue {
           reject(storeUnavailable(new Error(isClosed ? 'the store is closed' : 'too many writes wait')));
           return;
         }
-        const giveUpAt = performance.now() + STORE_TIMEOUT_MS;
+        const giveUpAt = performance.now() + timeoutMs;
         unsent.push({ statement: [name, parameters], resolve, reject, giveUpAt });
         if (unsent.length >= BATCH) send();
         else schedule();

@@ -4,12 +4,13 @@ import {
   ANSWER_MS,
   IDENTITY_HEADERS,
   NO_CUSTOMER,
+  READS_AS_IDENTITY,
   REFUSAL_HEADERS,
   urlOf,
   verifyPath,
 } from './guarded.ts';
 import type { Guarded } from './guarded.ts';
-import { toYaml } from './yaml.ts';
+import { luaList, toYaml } from './yaml.ts';
 
 const ABOUT =
   `${about('Apache APISIX')}\nIt is conf/apisix.yaml of the standalone mode; conf/config.yaml says where APISIX listens:\n` +
@@ -49,8 +50,17 @@ export function toApisix(guarded: Guarded): string {
 }
 
 /** What is good, but no customer's (an API key of a person, say), is refused. */
-const ONLY_CUSTOMERS = `return function(conf, ctx)
-  local core = require("apisix.core")
+const ONLY_CUSTOMERS = `local core = require("apisix.core")
+local identity = ${luaList(IDENTITY_HEADERS)}
+
+${READS_AS_IDENTITY}
+local own = {}
+for _, name in ipairs(identity) do own[name:lower()] = true end
+
+return function(conf, ctx)
+  for name in pairs(ngx.req.get_headers(0)) do
+    if reads_as_identity(name) and not own[name:lower()] then core.request.set_header(ctx, name, nil) end
+  end
   if (core.request.header(ctx, "X-Customer-Username") or "") == "" then
     core.response.set_header("Content-Type", "application/problem+json")
     return 403, ${JSON.stringify(NO_CUSTOMER)}

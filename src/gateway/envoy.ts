@@ -7,6 +7,7 @@ import {
   ANSWER_MS,
   IDENTITY_HEADERS,
   NO_CUSTOMER,
+  READS_AS_IDENTITY,
   REFUSAL_HEADERS,
   TRUSTED_AUTHORITIES,
   UNAVAILABLE,
@@ -75,6 +76,7 @@ const ask = (guarded: Guarded): string => `local identity = ${lower(IDENTITY_HEA
 local told = ${lower(REFUSAL_HEADERS)}
 local limits = { "ratelimit", "ratelimit-policy" }
 
+${READS_AS_IDENTITY}
 local function refuse(request, status, answer, body)
   local headers = { [":status"] = status }
   for _, name in ipairs(told) do headers[name] = answer[name] end
@@ -93,6 +95,11 @@ function envoy_on_request(request)
   if status == "401" or status == "403" or status == "429" then return refuse(request, status, answer, body) end
   if status ~= "200" then return refuse(request, "503", problem, ${luaText(UNAVAILABLE)}) end
   if (answer["x-customer-username"] or "") == "" then return refuse(request, "403", problem, ${luaText(NO_CUSTOMER)}) end
+  local forged = {}
+  for name in pairs(request:headers()) do
+    if reads_as_identity(name) then forged[#forged + 1] = name end
+  end
+  for _, name in ipairs(forged) do request:headers():remove(name) end
   for _, name in ipairs(identity) do
     if (answer[name] or "") ~= "" then request:headers():replace(name, answer[name]) end
   end

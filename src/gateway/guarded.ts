@@ -37,6 +37,16 @@ export const IDENTITY_HEADERS: readonly string[] = [
   ],
 ];
 
+/** Lua, in which `identity` is the list of them. Some back ends take X_Auth_Role, or X.Auth.Role, for X-Auth-Role. */
+export const READS_AS_IDENTITY = `local function reads_as_identity(name)
+  local folded = name:lower():gsub("[^a-z0-9]", "-")
+  for _, own in ipairs(identity) do
+    if folded == own:lower() then return true end
+  end
+  return false
+end
+`;
+
 /** What whoever is refused is told beside the body. */
 export const REFUSAL_HEADERS: readonly string[] = [
   ...['Content-Type', 'WWW-Authenticate', 'Retry-After', 'RateLimit', 'RateLimit-Policy'],

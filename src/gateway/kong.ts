@@ -4,6 +4,7 @@ import {
   ANSWER_MS,
   IDENTITY_HEADERS,
   NO_CUSTOMER,
+  READS_AS_IDENTITY,
   REFUSAL_HEADERS,
   UNAVAILABLE,
   urlOf,
@@ -37,9 +38,12 @@ local told = ${luaList(REFUSAL_HEADERS)}
 local limits = { "RateLimit", "RateLimit-Policy" }
 local problem = { ["Content-Type"] = "application/problem+json" }
 
+${READS_AS_IDENTITY}
 return function()
+  local sent, cut = kong.request.get_headers(1000)
+  if cut then return kong.response.exit(431) end
   -- Several are no credential: the API behind might read another one than Portcullis.
-  local authorization = kong.request.get_headers()["authorization"]
+  local authorization = sent["authorization"]
   if type(authorization) ~= "string" then authorization = nil end
   local client = http.new()
   client:set_timeouts(2000, ${ANSWER_MS}, ${ANSWER_MS})
@@ -56,6 +60,9 @@ return function()
   if status ~= 200 then return kong.response.exit(503, ${JSON.stringify(UNAVAILABLE)}, problem) end
   if (answer.headers["X-Customer-Username"] or "") == "" then
     return kong.response.exit(403, ${JSON.stringify(NO_CUSTOMER)}, problem)
+  end
+  for name in pairs(sent) do
+    if reads_as_identity(name) then kong.service.request.clear_header(name) end
   end
   for _, name in ipairs(identity) do
     kong.service.request.clear_header(name)

@@ -5,9 +5,21 @@ import { toYaml } from './yaml.ts';
 
 const ABOUT = `${about('Traefik')}\nIt is a file of the file provider of Traefik 3: --providers.file.filename=traefik.yaml`;
 
+/** Some back ends take X_Auth_Role, or X.Auth.Role, for X-Auth-Role. An empty value takes the header away. */
+const FORGED = Object.fromEntries(
+  IDENTITY_HEADERS.flatMap((name) => spellings(name.split('-')))
+    .filter((name) => /[_.]/.test(name))
+    .map((name) => [name, '']),
+);
+
+function spellings([first = '', ...rest]: readonly string[]): readonly string[] {
+  if (rest.length === 0) return [first];
+  return spellings(rest).flatMap((end) => ['-', '_', '.'].map((between) => first + between + end));
+}
+
 /** Writes it. */
 export function toTraefik(guarded: Guarded): string {
-  const router = { rule: 'PathPrefix(`/`)', middlewares: ['customers'], service: 'api' };
+  const router = { rule: 'PathPrefix(`/`)', middlewares: ['forged', 'customers'], service: 'api' };
   const forwardAuth = {
     address: urlOf(guarded.issuer) + verifyPath(guarded),
     trustForwardHeader: false,
@@ -18,7 +30,7 @@ export function toTraefik(guarded: Guarded): string {
   return toYaml(ABOUT, {
     http: {
       routers: { api: router },
-      middlewares: { customers: { forwardAuth } },
+      middlewares: { forged: { headers: { customRequestHeaders: FORGED } }, customers: { forwardAuth } },
       services: {
         api: { loadBalancer: { passHostHeader: false, servers: [{ url: urlOf(guarded.upstream) }] } },
       },

@@ -55,6 +55,12 @@ describe('gateway generate', () => {
     );
   });
 
+  test.each(YAML)('%s: a host that YAML 1.1 takes for a boolean stays a name', async (gateway) => {
+    const text = await textOf(gateway, '--upstream', 'http://no:8022');
+    const read = (version: '1.1' | '1.2') => parseDocument(text, { version }).toJS() as unknown;
+    expect(read('1.1')).toEqual(read('1.2'));
+  });
+
   test('envoy: asks by its Lua filter before its router, and checks certificates', async () => {
     const text = await textOf('envoy', '--listen', '[::1]:9000');
     const address = { address: '::1', port_value: 9_000 };
@@ -159,9 +165,14 @@ describe('gateway generate', () => {
     expect(document).toMatchObject({
       http: {
         routers: {
-          api: { middlewares: ['customers'], service: 'api', rule: 'PathPrefix(`/`)' },
+          api: { middlewares: ['forged', 'customers'], service: 'api', rule: 'PathPrefix(`/`)' },
         },
         middlewares: {
+          forged: {
+            headers: {
+              customRequestHeaders: expect.objectContaining({ X_Auth_Role: '', 'X-Customer.Username': '' }),
+            },
+          },
           customers: {
             forwardAuth: {
               address: VERIFY,

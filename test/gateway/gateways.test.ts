@@ -162,6 +162,8 @@ function guardsAnApi(
       ...{ 'x-customer-username': 'root', 'x-customer-type': 'premium', 'x-customer-access-level': 'full' },
       ...{ 'x-auth-subject': 'root', 'x-auth-username': 'root', 'x-auth-role': 'admin' },
       ...{ 'x-auth-scopes': 'admin', 'x-auth-client-id': 'root', 'x-auth-audience': 'vpn-node' },
+      // What some back ends read as the same names.
+      ...{ x_customer_username: 'root', 'x.customer.username': 'root', 'X-Auth_Role': 'admin' },
     };
     const answer = await call(token, forged, 'a cat');
     expect([answer.status, await answer.text()]).toEqual([200, 'pets']);
@@ -170,7 +172,7 @@ function guardsAnApi(
     const { url, headers } = heard.at(-1) ?? { url: '', headers: {} };
     expect(url).toBe('/pets?of=mine');
     const told = Object.entries(headers).filter(
-      ([name, it]) => /^x-(customer|auth)-/.test(name) && it !== '',
+      ([name, it]) => /^x[-_.](customer|auth)[-_.]/.test(name) && it !== '',
     );
     expect(Object.fromEntries(told)).toEqual({
       ...{ 'x-customer-username': username, 'x-customer-type': 'standard' },

@@ -13,14 +13,26 @@ export const FIRST_PARTY_CLIENT = 'portcullis-api';
 /** What VPN nodes name as the `resource` of their JWTs (RFC 8707): a resource server that is built in. */
 export const vpnResourceOf = (issuer: string): string => `${issuer}/vpn`;
 
+/** The audience of test tokens, as the nodes that there are know it. */
+export const TEST_AUDIENCE = 'vpn-nodes';
+
 interface Reserving {
   readonly issuer: string;
   readonly vpn: { readonly audience: string };
+  readonly customers: { readonly audience: string };
 }
 
-/** Folded names that this server itself gives a meaning: no client id and no audience of an API may be one. */
-export const reservedNames = ({ issuer, vpn }: Reserving): readonly string[] =>
-  [vpn.audience, issuer, vpnResourceOf(issuer), 'portcullis', FIRST_PARTY_CLIENT].map(foldName);
+/** Folded names that this server itself gives a meaning: no username and no audience of an API may be one. */
+export const reservedNames = (config: Reserving): readonly string[] => [
+  ...reservedClientIds(config),
+  foldName(config.customers.audience),
+];
+
+/** Those that no client may be called: it is the gateway that is called as the audience of customers' tokens. */
+export const reservedClientIds = ({ issuer, vpn }: Reserving): readonly string[] =>
+  [vpn.audience, TEST_AUDIENCE, issuer, vpnResourceOf(issuer), 'portcullis', FIRST_PARTY_CLIENT].map(
+    foldName,
+  );
 
 export interface NameSide {
   /** True for a name that this server keeps for itself. */

@@ -37,6 +37,8 @@ export interface KeyCaller extends WithAccount {
   readonly keyId: string;
   /** Requests an hour; null: as its owner has. */
   readonly rateLimit: number | null;
+  /** False: its requests count as its owner's, too. */
+  readonly countsAlone: boolean;
 }
 
 /** A client that acts for a service account. */
@@ -65,7 +67,7 @@ export const actorOf = (caller: Caller): string =>
   caller.kind === 'client' ? `client:${caller.clientId}` : `account:${caller.account.id}`;
 
 /** A key that is good now, and whose owner is; `scopes` are what both may. */
-export type FoundKey = Pick<KeyCaller, 'account' | 'keyId' | 'scopes' | 'rateLimit'>;
+export type FoundKey = Pick<KeyCaller, 'account' | 'keyId' | 'scopes' | 'rateLimit' | 'countsAlone'>;
 
 export interface AuthenticateOptions {
   readonly findPersonToken: (
@@ -141,9 +143,9 @@ async function findClientCaller(
 async function findKeyCaller(value: string, options: AuthenticateOptions): Promise<KeyCaller | null> {
   const found = await options.findApiKey(value);
   if (found === null) return null;
-  const { account, keyId, scopes, rateLimit } = found;
+  const { account, keyId, scopes, rateLimit, countsAlone } = found;
   const role = options.roleOf(account);
-  return { kind: 'api-key', account, role, keyId, scopes, permissions: scopes, rateLimit };
+  return { kind: 'api-key', account, role, keyId, scopes, permissions: scopes, rateLimit, countsAlone };
 }
 
 const findOwner = async (accountId: string, options: AuthenticateOptions) =>

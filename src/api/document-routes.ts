@@ -1,4 +1,4 @@
-/** The OpenAPI document at `/openapi.json`, and a page to read it at `/docs`. */
+/** The OpenAPI document at `/openapi.json`, and a page to read it at `/docs`, in its language: English. */
 import Router from 'koa-router';
 
 import type { Cors } from '../http/cors.ts';
@@ -26,6 +26,6 @@ export function createDocumentRoutes({ document, cors, renderPage }: DocumentRou
     ctx.type = 'json';
     ctx.body = text;
   });
-  router.get('/docs', (ctx) => renderPage(ctx, 'pages/docs', { page }));
+  router.get('/docs', (ctx) => renderPage(ctx, 'pages/docs', { page }, { locale: 'en' }));
   return router;
 }

@@ -1,7 +1,12 @@
 /** The OpenAPI 3.1 document, made of the definitions by which the routes answer. */
 import { z } from 'zod';
 import { createDocument } from 'zod-openapi';
-import type { oas31, ZodOpenApiOperationObject, ZodOpenApiResponsesObject } from 'zod-openapi';
+import type {
+  oas31,
+  ZodOpenApiOperationObject,
+  ZodOpenApiRequestBodyObject,
+  ZodOpenApiResponsesObject,
+} from 'zod-openapi';
 
 import { ERROR_TABLE } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
@@ -70,10 +75,15 @@ function toOperation(route: RouteFacts): ZodOpenApiOperationObject {
     ...((query ?? params) !== undefined && {
       requestParams: { ...(query && { query }), ...(params && { path: params }) },
     }),
-    ...(body && { requestBody: { required: true, content: { 'application/json': { schema: body } } } }),
+    ...(body && { requestBody: bodyOf(body) }),
     responses: { ...toAnswers(route), ...toRefusals(route) },
   };
 }
+
+const bodyOf = (schema: NonNullable<RouteFacts['body']>): ZodOpenApiRequestBodyObject => ({
+  required: !schema.safeParse({}).success,
+  content: { 'application/json': { schema } },
+});
 
 function descriptionOf({ about, permission }: RouteFacts): { readonly description?: string } {
   const needs = permission === undefined ? [] : [`Needs the permission \`${permission}\`.`];

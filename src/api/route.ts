@@ -5,9 +5,8 @@
 import type { Context } from 'koa';
 import { z } from 'zod';
 
-import { AppError } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
-import { readJsonBody } from '../http/body.ts';
+import { checked, readJsonBody } from '../http/body.ts';
 import { visitOf } from '../http/device.ts';
 import type { Visit } from '../http/device.ts';
 import { chooseLocale } from '../i18n/locale.ts';
@@ -154,10 +153,9 @@ async function readInput<
   return input as Input<Body, Query, Params>; // each was read by its own schema
 }
 
-/** Where a route takes no body, an empty object will do. */
+/** Where a route takes no body, an empty object will do; and no body does where it takes one, but needs no member. */
 async function readBody(ctx: Context, schema: Schema | undefined): Promise<unknown> {
   const body = await readJsonBody(ctx, schema ?? NOTHING);
   if (schema === undefined) return undefined;
-  if (body === undefined) throw new AppError('invalid_request', 'Send a JSON object as the body.');
-  return body;
+  return body === undefined ? checked(schema, {}) : body;
 }

@@ -79,12 +79,13 @@ async function admit(
   return caller;
 }
 
-function limitCaller(ctx: Context, caller: Caller, limits: RateLimits): Promise<void> {
+async function limitCaller(ctx: Context, caller: Caller, limits: RateLimits): Promise<void> {
   if (caller.kind === 'client') return limits.limit(ctx, 'admin', `client ${caller.clientId}`);
   if (caller.kind === 'api-key' && caller.rateLimit !== null) {
-    return limits.limit(ctx, 'key', caller.keyId, caller.rateLimit);
+    await limits.limit(ctx, 'key', caller.keyId, caller.rateLimit);
+    if (caller.countsAlone) return;
   }
-  return limits.limit(ctx, caller.role === ADMIN ? 'admin' : 'user', caller.account.id);
+  await limits.limit(ctx, caller.role === ADMIN ? 'admin' : 'user', caller.account.id);
 }
 
 /** Whether the caller is of the kind, or in the role, that the route is for. */

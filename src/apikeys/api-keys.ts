@@ -8,7 +8,7 @@ import type { Permission } from '../permissions.ts';
 import type { Account, AccountStore, ApiKey, ApiKeyStore, Page, PageRequest } from '../storage/port.ts';
 import type { ApiKeyEvents } from './events.ts';
 import { digestOf, makeKey, makeKeyId } from './format.ts';
-import { isOver, refused, settleExpiry, settleScopes } from './rules.ts';
+import { isOver, settleExpiry, settleRate, settleScopes } from './rules.ts';
 import { createTurns } from './turns.ts';
 
 /** Enough for a key a program; who needs more has them on service accounts. */
@@ -25,10 +25,11 @@ export interface ApiKeysOptions {
   readonly now: () => number;
 }
 
-/** Whose key it is, and whether an administrator asks, who alone says how often a key may be used. */
+/** Whose key it is, and who asks. */
 export interface Asking {
   readonly owner: Account;
-  readonly isAdministrator: boolean;
+  /** The most that may be said of the key, requests an hour; null where an administrator asks, who may say any. */
+  readonly maxRate: number | null;
   /** False once what they signed in by has ended. */
   readonly isStillIn: () => Promise<boolean>;
 }
@@ -96,7 +97,8 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
       const accountId = asking.owner.id;
       const edited = settle(asking, changes, options);
       const key = await change(accountId, keyId, (current) => ({ ...current, ...edited }));
-      events.apiKeyChanged({ accountId, keyId, changes: Object.keys(edited) });
+      const fields = Object.keys(edited).filter((field) => field !== 'isOwnRate');
+      events.apiKeyChanged({ accountId, keyId, changes: fields });
       return key;
     },
     rotate: async (accountId, keyId, overlapSeconds) => {
@@ -115,21 +117,18 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
   };
 }
 
-type Settled = Partial<Pick<ApiKey, 'name' | 'scopes' | 'rateLimit' | 'expiresAt'>>;
+type Settled = Partial<Pick<ApiKey, 'name' | 'scopes' | 'rateLimit' | 'isOwnRate' | 'expiresAt'>>;
 
 /** What of an input is given, once nothing of it is refused. */
 function settle(
-  { owner, isAdministrator }: Asking,
+  { owner, maxRate }: Asking,
   { name, scopes, rateLimit, expiresAt }: ApiKeyChanges,
   { permissionsOf, now }: ApiKeysOptions,
 ): Settled {
-  if (rateLimit !== undefined && !isAdministrator) {
-    throw refused('forbidden', 'rate_limit', 'an administrator alone says how often a key may be used');
-  }
   return {
     ...(name !== undefined && { name }),
     ...(scopes !== undefined && { scopes: settleScopes(scopes, permissionsOf(owner)) }),
-    ...(rateLimit !== undefined && { rateLimit }),
+    ...(rateLimit !== undefined && settleRate(rateLimit, maxRate)),
     ...(expiresAt !== undefined && { expiresAt: settleExpiry(expiresAt, now()) }),
   };
 }
@@ -151,6 +150,7 @@ async function create(asking: Asking, input: ApiKeyInput, options: ApiKeysOption
     secrets: [{ hash: digestOf(secret), expiresAt: null }],
     scopes: given.scopes ?? defaultScopes(permissionsOf(owner)),
     rateLimit: given.rateLimit ?? null,
+    ...(given.isOwnRate === true && { isOwnRate: true }),
     createdAt: now(),
     expiresAt: given.expiresAt ?? null,
     lastUsedAt: null,

@@ -3,8 +3,10 @@
  * click takes the whole of it and a scanner of leaked secrets knows it. A mistyped one is refused without a look into
  * the store.
  */
-import { hash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
+
+import { digest } from '../digest.ts';
 
 const PREFIX = 'pcl_';
 const SECRET_BYTES = 32;
@@ -31,7 +33,7 @@ export const isKey = (value: string): boolean =>
   KEY.test(value) && value.endsWith(checksumOf(value.slice(0, -CHECKSUM_DIGITS)));
 
 /** What is kept of a key. A plain hash suffices for 256 random bits (ASVS 6.5.2). */
-export const digestOf = (key: string): string => hash('sha256', key, 'base64url');
+export const digestOf = (key: string): string => digest(key);
 
 /** A new id, by which a key is named without giving it away. Those made later sort behind. */
 export const makeKeyId = (now: number): string =>

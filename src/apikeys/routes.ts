@@ -6,6 +6,7 @@ import type { Cursors } from '../api/cursor.ts';
 import { defineRoute } from '../api/route.ts';
 import type { Route } from '../api/route.ts';
 import type { PersonCaller } from '../api/caller.ts';
+import type { Account } from '../storage/port.ts';
 import type { ApiKeys, Asking } from './api-keys.ts';
 import { Key, KeyChanges, KeyWithSecret, NewKey, Rotation, toChanges, toView } from './schema.ts';
 
@@ -17,6 +18,8 @@ const OneKey = z.strictObject({ key_id: z.string().min(1).max(100) });
 export interface ApiKeyRouteOptions {
   readonly apiKeys: ApiKeys;
   readonly cursors: Cursors;
+  /** Requests an hour that an account has. */
+  readonly rateOf: (owner: Account) => number;
   readonly hasSession: (accountId: string, sessionId: string) => Promise<boolean>;
   readonly now: () => number;
 }
@@ -33,10 +36,10 @@ export const createApiKeyRoutes = (options: ApiKeyRouteOptions): readonly Route[
 
 const askingOf = (
   { account, role, sessionId }: PersonCaller,
-  { hasSession }: ApiKeyRouteOptions,
+  { rateOf, hasSession }: ApiKeyRouteOptions,
 ): Asking => ({
   owner: account,
-  isAdministrator: role === 'admin',
+  maxRate: role === 'admin' ? null : rateOf(account),
   isStillIn: () => hasSession(account.id, sessionId),
 });
 

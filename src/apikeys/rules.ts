@@ -8,7 +8,7 @@ const MAX_LIFE_DAYS = 1_826;
 const DAY_SECONDS = 86_400;
 
 /** A refusal that names the field. */
-export const refused = (code: ErrorCode, path: string, message: string): AppError =>
+const refused = (code: ErrorCode, path: string, message: string): AppError =>
   new AppError(code, `${path}: ${message}`, { errors: [{ path, message }] });
 
 /** Each scope once; throws `forbidden` for what the owner may not. */
@@ -20,6 +20,26 @@ export function settleScopes(
   if (lacking.length === 0) return [...new Set(scopes)];
   throw refused('forbidden', 'scopes', `the owner of the key may not do this: ${lacking.join(', ')}`);
 }
+
+/** `maxRate`: null where an administrator says it. Throws `forbidden` for more than that. */
+export function settleRate(
+  rateLimit: number | null,
+  maxRate: number | null,
+): Pick<ApiKey, 'rateLimit' | 'isOwnRate'> {
+  if (maxRate === null || rateLimit === null) return { rateLimit, isOwnRate: false };
+  if (rateLimit <= maxRate) return { rateLimit, isOwnRate: true };
+  const message = `at most ${maxRate}, as its owner has: an administrator alone gives a key more`;
+  throw refused('forbidden', 'rate_limit', message);
+}
+
+/**
+ * Whether a key is counted by itself alone: an administrator gave it more than its owner has, `ownersRate`. Any other
+ * one counts as its owner's too, or many keys would be a way around that limit.
+ */
+export const countsAlone = (
+  { rateLimit, isOwnRate }: Pick<ApiKey, 'rateLimit' | 'isOwnRate'>,
+  ownersRate: number,
+): boolean => rateLimit !== null && rateLimit > ownersRate && isOwnRate !== true;
 
 /** Unix seconds; null for a key that does not expire. Throws `invalid_request` for what is past or too far away. */
 export function settleExpiry(expiresAt: number | null, now: number): number | null {

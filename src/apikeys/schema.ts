@@ -1,6 +1,7 @@
 /** What goes in and out of API keys, in JSON and on the command line. Answers are allow-lists, without a digest. */
 import { z } from 'zod';
 
+import { toInstant, toInstantOrNull } from '../instant.ts';
 import { KEY_PERMISSIONS } from '../permissions.ts';
 import type { ApiKey } from '../storage/port.ts';
 import type { ApiKeyChanges } from './api-keys.ts';
@@ -28,12 +29,10 @@ const Time = z.iso
   .datetime({ offset: true, error: 'a time such as 2027-01-31T00:00:00Z' })
   .transform((text) => Math.floor(Date.parse(text) / 1_000));
 
-const RateLimit = z
-  .int()
-  .min(1)
-  .max(MAX_RATE)
-  .nullable()
-  .meta({ description: 'Requests an hour, by an administrator alone; null: as its owner has.' });
+const RateLimit = z.int().min(1).max(MAX_RATE).nullable().meta({
+  description:
+    'Requests an hour: at most as many as its owner has, unless an administrator says it; null: as its owner has.',
+});
 
 const ExpiresAt = Time.nullable().meta({
   description: 'From then on it is refused; null: it does not expire.',
@@ -103,12 +102,9 @@ export const toView = (key: ApiKey, now: number): KeyView => ({
   name: key.name,
   scopes: [...key.scopes],
   rate_limit: key.rateLimit,
-  created_at: timeOf(key.createdAt),
-  expires_at: timeOrNull(key.expiresAt),
+  created_at: toInstant(key.createdAt),
+  expires_at: toInstantOrNull(key.expiresAt),
   expired: key.expiresAt !== null && key.expiresAt <= now,
-  last_used_at: timeOrNull(key.lastUsedAt),
-  previous_secret_until: timeOrNull(overlapEnd(key, now)),
+  last_used_at: toInstantOrNull(key.lastUsedAt),
+  previous_secret_until: toInstantOrNull(overlapEnd(key, now)),
 });
-
-const timeOf = (seconds: number): string => new Date(seconds * 1_000).toISOString();
-const timeOrNull = (seconds: number | null): string | null => (seconds === null ? null : timeOf(seconds));

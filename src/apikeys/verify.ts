@@ -5,7 +5,7 @@
 import type { Permission } from '../permissions.ts';
 import type { Account, AccountStore, ApiKey, ApiKeyStore } from '../storage/port.ts';
 import { digestOf, isKey } from './format.ts';
-import { isOver } from './rules.ts';
+import { countsAlone, isOver } from './rules.ts';
 
 const TOUCH_SECONDS = 60;
 
@@ -14,6 +14,8 @@ export interface VerifyKeyOptions {
   readonly accounts: Pick<AccountStore, 'find'>;
   /** What the owner may now. */
   readonly permissionsOf: (owner: Account) => readonly Permission[];
+  /** Requests an hour that the owner has now. */
+  readonly rateOf: (owner: Account) => number;
   readonly now: () => number;
 }
 
@@ -25,12 +27,14 @@ export interface LivingKey {
   /** What the key and its owner may both. */
   readonly scopes: readonly Permission[];
   readonly rateLimit: number | null;
+  readonly countsAlone: boolean;
 }
 
 /** Null for a value that is no key, or none that is good now. */
 export type VerifyKey = (value: string) => Promise<LivingKey | null>;
 
-export function createVerifyKey({ apiKeys, accounts, permissionsOf, now }: VerifyKeyOptions): VerifyKey {
+export function createVerifyKey(options: VerifyKeyOptions): VerifyKey {
+  const { apiKeys, accounts, permissionsOf, rateOf, now } = options;
   const noteUse = createNoteUse(apiKeys);
   return async (value) => {
     if (!isKey(value)) return null;
@@ -43,7 +47,7 @@ export function createVerifyKey({ apiKeys, accounts, permissionsOf, now }: Verif
     if (account?.status !== 'active') return null;
     noteUse(key, now());
     const scopes = permissionsOf(account).filter((permission) => key.scopes.includes(permission));
-    return { keyId, accountId, account, scopes, rateLimit };
+    return { keyId, accountId, account, scopes, rateLimit, countsAlone: countsAlone(key, rateOf(account)) };
   };
 }
 

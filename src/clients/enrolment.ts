@@ -2,9 +2,10 @@
  * Enrolment of VPN nodes in the store: codes of one use, the keys that nodes register by them, their successors, and
  * taking keys away. Each change is recorded before it is made. That whoever asks possesses the key, `vpn/` sees to.
  */
-import { hash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 
 import type { Recorder } from '../audit/entry.ts';
+import { digest } from '../digest.ts';
 import { AppError } from '../errors.ts';
 import type { Client, ClientKey, ClientStore } from '../storage/port.ts';
 import { createChangeClient } from './change.ts';
@@ -96,8 +97,6 @@ export function createEnrolmentRegistry({ clients, record, now }: EnrolmentOptio
 }
 
 type Edit = Parameters<ReturnType<typeof createChangeClient>>[1];
-
-const digest = (code: string): string => hash('sha256', code, 'base64url');
 
 /** What a code of a node that there is not is compared with: the refusal takes as long as any. */
 const NOBODY: Client = {

@@ -1,4 +1,5 @@
 /** Logouts that clients were not told of yet, as people see them. */
+import { toInstant } from '../instant.ts';
 import type { OutboxMessage } from '../storage/port.ts';
 
 export interface LogoutView {
@@ -21,12 +22,10 @@ export const toLogoutView = (message: OutboxMessage): LogoutView => {
     id,
     client_id: clientId,
     sub: payload['sub'] ?? '',
-    queued_at: toTime(createdAt),
+    queued_at: toInstant(createdAt),
     attempts,
     last_error: lastError,
-    next_try_at: failedAt === null ? toTime(dueAt) : null,
-    failed_at: failedAt === null ? null : toTime(failedAt),
+    next_try_at: failedAt === null ? toInstant(dueAt) : null,
+    failed_at: failedAt === null ? null : toInstant(failedAt),
   };
 };
-
-const toTime = (seconds: number): string => new Date(seconds * 1_000).toISOString();

@@ -19,8 +19,12 @@ export const RedirectUri = z
 
 export type ApplicationType = 'web' | 'native';
 
-/** Why this server would send no request there, or null. That a loopback is for development is seen when it is sent. */
+/**
+ * Why this server would send no request there, or null. That a loopback is for development is seen when it is sent. Here
+ * and below what is no URI at all is null: its schema has told that already.
+ */
 export function serverUriFault(uri: string): string | null {
+  if (!URL.canParse(uri)) return null;
   const { protocol, hostname, username, password } = new URL(uri);
   if (username !== '' || password !== '' || uri.includes('#'))
     return 'a URL without user, password and fragment';
@@ -30,6 +34,7 @@ export function serverUriFault(uri: string): string | null {
 
 /** Why the URI is none for such an application, or null. */
 export function redirectUriFault(uri: string, applicationType: ApplicationType): string | null {
+  if (!URL.canParse(uri)) return null;
   const { protocol, hostname, username, password } = new URL(uri);
   if (username !== '' || password !== '') return 'a URI without user and password';
   if (protocol === 'https:') return null;

@@ -7,7 +7,7 @@ import type { Client, ClientStore } from '../storage/port.ts';
 import { createChangeClient, noClient } from './change.ts';
 import { toChange } from './fields.ts';
 import { KEY_METHOD } from './node-keys.ts';
-import { DEVICE_CODE } from './rules.ts';
+import { DEVICE_CODE, responseTypes } from './rules.ts';
 import type { ClientInput, VpnNodeInput } from './schema.ts';
 import { assertNotReplaced, findSecret, makeSecret, rotated, toSecret } from './secrets.ts';
 
@@ -86,7 +86,7 @@ function fromClientInput({ client_id, client_secret, scope, ...metadata }: Clien
   return {
     clientId: client_id,
     isVpnNode: false,
-    scopes: [...new Set(scope.split(' '))],
+    scopes: scope === '' ? [] : [...new Set(scope.split(' '))],
     metadata: {
       response_types: responseTypes(grant_types),
       redirect_uris: [],
@@ -135,9 +135,6 @@ const hasKeyInstead = (clientId: string): AppError =>
     `"${clientId}" authenticates by a key of its own and has no client_secret: leave it out, or go back to a secret ` +
       'by token_endpoint_auth_method client_secret_basic.',
   );
-
-const responseTypes = (grantTypes: readonly string[]): readonly string[] =>
-  grantTypes.includes('authorization_code') ? ['code'] : [];
 
 const withoutUndefined = (metadata: object): object =>
   Object.fromEntries(Object.entries(metadata).filter(([, value]) => value !== undefined));

@@ -1,4 +1,6 @@
 /** What fields of a client may be together. Each fault is told with its path; they are about the grants it has. */
+import { isDeepStrictEqual } from 'node:util';
+
 import type { ClientFields, GrantType } from './schema.ts';
 
 export const DEVICE_CODE = 'urn:ietf:params:oauth:grant-type:device_code';
@@ -9,8 +11,15 @@ interface Rule {
   readonly isBroken: (client: GrantedClient) => boolean;
 }
 
-/** A client whose grants are said. */
-export type GrantedClient = ClientFields & { readonly grant_types: readonly GrantType[] };
+/** A client whose grants and scopes are said; no scope is an empty text. */
+export type GrantedClient = ClientFields & {
+  readonly grant_types: readonly GrantType[];
+  readonly scope: string;
+};
+
+/** What the grants imply (RFC 7591 2.1). */
+export const responseTypes = (grantTypes: readonly string[]): readonly string[] =>
+  grantTypes.includes('authorization_code') ? ['code'] : [];
 
 const isPublic = (client: GrantedClient): boolean => client.token_endpoint_auth_method === 'none';
 const usesKeys = (client: GrantedClient): boolean => client.token_endpoint_auth_method === 'private_key_jwt';
@@ -69,6 +78,13 @@ export const CLIENT_RULES: readonly Rule[] = [
     path: 'redirect_uris',
     message: 'only for a client that has the grant authorization_code',
     isBroken: (client) => !uses(client, 'authorization_code') && (client.redirect_uris ?? []).length > 0,
+  },
+  {
+    path: 'response_types',
+    message:
+      '["code"] where the client has the grant authorization_code, else []; left out, it is what it has to be',
+    isBroken: ({ response_types: given, grant_types: grants }) =>
+      given !== undefined && !isDeepStrictEqual(given, responseTypes(grants)),
   },
   {
     path: 'grant_types',

@@ -1,6 +1,7 @@
 /** A client as people see it and say it: what is shown of one, and saving one by its fields. */
 import { readInput } from '../input-words.ts';
 import type { ReadInput } from '../input-words.ts';
+import { toInstant } from '../instant.ts';
 import type { Client, ClientKey } from '../storage/port.ts';
 import type { ClientPlan, ClientRegistry } from './registry.ts';
 import { DEVICE_CODE } from './rules.ts';
@@ -61,24 +62,22 @@ export const toView = ({ clientId, metadata, scopes, keys, enrolment, ...times }
   token_endpoint_auth_method: String(metadata['token_endpoint_auth_method']),
   scope: scopes.join(' '),
   ...(keys !== undefined && { keys: keys.map(toKeyView) }),
-  ...(enrolment?.kid === null && { enrolment_code_until: toTime(enrolment.expiresAt) }),
-  created_at: toTime(times.createdAt),
-  updated_at: toTime(times.updatedAt),
+  ...(enrolment?.kid === null && { enrolment_code_until: toInstant(enrolment.expiresAt) }),
+  created_at: toInstant(times.createdAt),
+  updated_at: toInstant(times.updatedAt),
 });
 
 const toKeyView = ({ kid, jwk, addedAt, expiresAt }: ClientKey): ClientKeyView => ({
   kid,
   alg: String(jwk['alg']),
-  added_at: toTime(addedAt),
-  expires_at: expiresAt === null ? null : toTime(expiresAt),
+  added_at: toInstant(addedAt),
+  expires_at: expiresAt === null ? null : toInstant(expiresAt),
 });
-
-const toTime = (seconds: number): string => new Date(seconds * 1000).toISOString();
 
 /** What a stored client would look like as an input, so that an update can keep what it does not name. */
 function toInput({ isVpnNode, metadata, scopes }: Client): object {
   const { response_types, ...given } = metadata;
-  if (!isVpnNode) return { ...given, scope: scopes.join(' ') };
+  if (!isVpnNode) return { ...given, ...(scopes.length > 0 && { scope: scopes.join(' ') }) };
   const { client_name: name, grant_types, redirect_uris, post_logout_redirect_uris } = given;
   const grants = grant_types as readonly string[]; // written by the registry
   // With a browser it comes by itself, and shall go with it.

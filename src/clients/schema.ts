@@ -117,8 +117,11 @@ const ClientFields = z.strictObject({
   policy_uri: HttpUrl.optional(),
   require_auth_time: z.boolean().optional(),
   require_pkce: z.boolean().optional(),
-  scope: Scope,
+  response_types: z.array(z.string().max(100)).max(10).optional(),
+  scope: Scope.optional(),
   service_account: Username.optional(),
+  software_id: Name.optional(),
+  software_version: Name.optional(),
   token_endpoint_auth_method: z
     .enum(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'])
     .default('client_secret_basic'),
@@ -127,15 +130,18 @@ const ClientFields = z.strictObject({
 
 export type ClientFields = z.infer<typeof ClientFields>;
 
-/** RFC 7591's default is authorization_code; a client that has nowhere to send a code acts for itself. */
-const withGrants = (client: ClientFields): GrantedClient => ({
-  ...client,
-  grant_types: client.grant_types ?? [
-    (client.redirect_uris ?? []).length > 0 ? 'authorization_code' : 'client_credentials',
-  ],
-});
+/**
+ * RFC 7591's default is authorization_code; a client that has nowhere to send a code acts for itself. Without `scope` it
+ * learns who signed in, where people do, and may ask for nothing else.
+ */
+function withDefaults(client: ClientFields): GrantedClient {
+  const hasRedirect = (client.redirect_uris ?? []).length > 0;
+  const grant_types = client.grant_types ?? [hasRedirect ? 'authorization_code' : 'client_credentials'];
+  const scope = client.scope ?? (grant_types.includes('authorization_code') ? 'openid' : '');
+  return { ...client, grant_types, scope };
+}
 
-export const ClientInput = ClientFields.transform(withGrants).superRefine((client, context) => {
+export const ClientInput = ClientFields.transform(withDefaults).superRefine((client, context) => {
   for (const { path, message, isBroken } of CLIENT_RULES) {
     if (isBroken(client)) context.addIssue({ code: 'custom', path: [path], message });
   }

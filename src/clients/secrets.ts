@@ -2,9 +2,11 @@
  * Secrets of clients: made of 256 random bits, shown once by whoever asked, kept as their SHA-256 only, and replaced
  * by a rotation that may let the old one go on for a while.
  */
-import { hash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 
+import { digest } from '../digest.ts';
 import { AppError } from '../errors.ts';
+import { toInstant } from '../instant.ts';
 import type { Client, ClientSecret } from '../storage/port.ts';
 
 const SECRET_BYTES = 32;
@@ -13,7 +15,7 @@ export const makeSecret = (): string => randomBytes(SECRET_BYTES).toString('base
 
 /** SHA-256 suffices for random secrets (ASVS 6.5.2); argon2 on the token endpoint would be a denial of service. */
 export const toSecret = (secret: string): ClientSecret => ({
-  hash: hash('sha256', secret, 'base64url'),
+  hash: digest(secret),
   expiresAt: null,
 });
 
@@ -47,7 +49,7 @@ export function assertNotReplaced(
   if (given === undefined) return;
   const { expiresAt = null } = findSecret(secrets, given) ?? {};
   if (expiresAt === null) return;
-  const end = `${expiresAt > now ? 'ends' : 'ended'} at ${new Date(expiresAt * 1000).toISOString()}`;
+  const end = `${expiresAt > now ? 'ends' : 'ended'} at ${toInstant(expiresAt)}`;
   throw new AppError(
     'conflict',
     `"${clientId}": a rotation replaced this client_secret, which ${end}: ` +

@@ -3,6 +3,7 @@ import { z } from 'zod';
 
 import { AppError } from '../errors.ts';
 import { readInput } from '../input-words.ts';
+import { toInstant } from '../instant.ts';
 import { toCustomerClaims } from '../sdk/customers/claims.ts';
 import type { Tiers } from '../sdk/customers/claims.ts';
 import { EMAIL, EXPECTED, LINE, TYPE, USERNAME } from '../sdk/customers/customer.ts';
@@ -115,8 +116,8 @@ export function toView(customer: Customer, tiers: Tiers): CustomerView {
     client: customer.clientId,
     rate_limit: typeof rate === 'number' ? rate : null,
     api_access_level: typeof level === 'string' ? level : null,
-    created_at: timeOf(customer.createdAt),
-    updated_at: timeOf(customer.updatedAt),
+    created_at: toInstant(customer.createdAt),
+    updated_at: toInstant(customer.updatedAt),
   };
 }
 
@@ -128,5 +129,3 @@ function claimOf(customer: Customer, tiers: Tiers): Readonly<Record<string, unkn
     throw error;
   }
 }
-
-const timeOf = (seconds: number): string => new Date(seconds * 1_000).toISOString();

@@ -36,7 +36,7 @@ export function createEventBridge(provider: Provider, events: EngineEvents, show
 
   const refused = (ctx: KoaContextWithOIDC, error: errors.OIDCProviderError): void => {
     if (isBodyTooLarge(error)) ctx.status = 413;
-    if (!answerWithoutKeys(ctx, error) && showDetail)
+    if (!answerWithoutKeys(ctx, error) && !answerWithoutClient(ctx, error) && showDetail)
       ctx.body = {
         error: error.error,
         error_description: error.error_description,
@@ -69,6 +69,22 @@ export function createEventBridge(provider: Provider, events: EngineEvents, show
   provider.on('end_session_confirm.error', record);
   provider.on('end_session_success.error', record);
   provider.on('server_error', (ctx, error) => events.serverFailed({ requestId: requestIdOf(ctx), error }));
+}
+
+/** The engine calls a request that names no client a malformed one: RFC 6749 5.2 has `invalid_client` for it. */
+function answerWithoutClient(
+  ctx: KoaContextWithOIDC,
+  { error_description: found }: errors.OIDCProviderError,
+): boolean {
+  if (found !== 'no client authentication mechanism provided') return false;
+  ctx.status = 401;
+  ctx.append('WWW-Authenticate', `Basic realm="${ctx.oidc.issuer}"`);
+  ctx.body = {
+    error: 'invalid_client',
+    error_description:
+      'no client is named: send its id and secret by HTTP Basic, or the client_id of a public client',
+  };
+  return true;
 }
 
 /** The engine reads at most 56 KiB of a body that came in chunks, and calls a larger one unparseable. */

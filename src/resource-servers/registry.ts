@@ -5,21 +5,11 @@ import { z } from 'zod';
 
 import { AppError } from '../errors.ts';
 import type { NameSide } from '../names.ts';
+import { SERVER_SCOPES } from '../scopes.ts';
 import type { ResourceServer, ResourceServerStore } from '../storage/port.ts';
 
 const MIN_HS256_SECRET = 32;
 const MIN_DISTINCT = 12;
-const SERVER_SCOPES: readonly string[] = [
-  'openid',
-  'read',
-  'offline_access',
-  'profile',
-  'email',
-  'address',
-  'phone',
-  'admin',
-  'customer',
-];
 const MIN_LIFETIME_SECONDS = 60;
 /** The most that any resource server may ask its tokens to live. */
 export const MAX_LIFETIME_SECONDS = 86_400;
@@ -29,7 +19,7 @@ const Word = z
 
 /** A scope of this server would open the API to whoever holds it for something else, such as every VPN node. */
 const ApiScope = Word.refine(
-  (scope) => !SERVER_SCOPES.includes(scope),
+  (scope) => !SERVER_SCOPES.some((own) => own === scope),
   'a scope of the API itself, such as "invoices:read"; openid, read, admin and the like are this server’s own',
 );
 

@@ -63,6 +63,14 @@ describeOnBothStores('the JSON API of accounts', (store) => {
       expect([address.status, pathsOf(address)]).toEqual([409, ['email']]);
     });
 
+    test.each(['portcullis', 'vpn-node', 'Petstore', 'vpn-nodes'])(
+      'refuses %s, which tokens name as their audience',
+      async (username) => {
+        const answer = await post('register', { ...newPerson(), username });
+        expect([answer.status, pathsOf(answer)]).toEqual([400, ['username']]);
+      },
+    );
+
     test('tells every fault of the input at once', async () => {
       const answer = await post('register', { username: 'x', email: 'no', password: 'short' });
       expect([answer.status, pathsOf(answer)]).toEqual([400, ['username', 'email', 'password']]);

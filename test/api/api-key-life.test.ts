@@ -230,5 +230,42 @@ describeOnBothStores('the life of an API key', (store) => {
         ]);
       });
     });
+
+    const ask = async (client: ApiClient, token: string, origin?: string) => {
+      const { status, headers } = await client.call('GET', PROFILE, { token, ...(origin && { origin }) });
+      return [status, headers.get('ratelimit-policy')];
+    };
+
+    test('counts as the owner’s, too, unless an administrator allowed it more', async () => {
+      await alone(store, { RATE_LIMIT_USER: '6' }, async (own, client) => {
+        const me = await enter(client);
+        const slow = await makeKey(client, me, { rate_limit: 2 });
+        const equal = await makeKey(client, me, { rate_limit: 6 });
+        const both = (rate: number) => `"key";q=${rate};w=3600, "user";q=6;w=3600`;
+        expect(await ask(client, slow.secret)).toEqual([200, both(2)]);
+        expect(await ask(client, slow.secret)).toEqual([200, both(2)]);
+        expect(await ask(client, slow.secret)).toEqual([429, '"key";q=2;w=3600']);
+        expect(await ask(client, equal.secret)).toEqual([200, both(6)]);
+        expect(await ask(client, equal.secret)).toEqual([200, both(6)]);
+        expect(await ask(client, equal.secret)).toEqual([429, both(6)]);
+        await own.administration.apiKeys.update(equal.id, null, { rate_limit: 7 });
+        expect(await ask(client, equal.secret)).toEqual([200, '"key";q=7;w=3600']);
+      });
+    });
+
+    test('that its owner set stays below the owner’s, where that is lowered', async () => {
+      await alone(store, {}, async (own, client) => {
+        const me = await enter(client);
+        const [mine, given] = [await makeKey(client, me, { rate_limit: 90 }), await makeKey(client, me)];
+        await own.administration.apiKeys.update(given.id, null, { rate_limit: 90 });
+        const config = { ...own.config, rateLimit: { ...own.config.rateLimit, userPerHour: 50 } };
+        const { origin } = await own.startInstance({ config });
+        expect(await ask(client, mine.secret, origin)).toEqual([
+          200,
+          '"key";q=90;w=3600, "user";q=50;w=3600',
+        ]);
+        expect(await ask(client, given.secret, origin)).toEqual([200, '"key";q=90;w=3600']);
+      });
+    });
   });
 });

@@ -21,6 +21,7 @@ const SESSIONS = '/api/v1/auth/sessions';
 const MAX_KEYS = 50;
 const AT_ONCE = 20;
 const DAY = 86_400;
+const MOST = Number(UNLIMITED.RATE_LIMIT_USER);
 const OWN = ['profile:read', 'profile:write', 'sessions:read', 'sessions:write'];
 
 describeOnBothStores('API keys', (store) => {
@@ -99,18 +100,23 @@ describeOnBothStores('API keys', (store) => {
       expect(detailOf(answer)).toEqual([403, expect.stringContaining('admin:users:read')]);
     });
 
-    test('leaves the rate limit to administrators', async () => {
+    test('takes a rate limit up to the owner’s, and a greater one of administrators alone', async () => {
       const me = await enter(api);
       const { id } = await make(me);
-      const refused = [
-        await create(me, { rate_limit: 1 }),
-        await create(me, { rate_limit: 1_000_000 }),
-        await create(me, { rate_limit: null }),
-        await api.call('PATCH', `${KEYS}/${id}`, { token: me.token, body: { rate_limit: 5_000 } }),
-      ];
-      expect(refused.map(({ status }) => status)).toEqual([403, 403, 403, 403]);
+      const patch = (rate_limit: number | null) =>
+        api.call('PATCH', `${KEYS}/${id}`, { token: me.token, body: { rate_limit } });
+      for (const rate_limit of [1, MOST, null]) {
+        const made = await create(me, { rate_limit });
+        expect([made.status, made.body?.['rate_limit']]).toEqual([201, rate_limit]);
+        expect((await patch(rate_limit)).body).toMatchObject({ rate_limit });
+      }
+      for (const answer of [await create(me, { rate_limit: MOST + 1 }), await patch(1_000_000)]) {
+        const message = `at most ${MOST}, as its owner has: an administrator alone gives a key more`;
+        expect(detailOf(answer)).toEqual([403, `rate_limit: ${message}`]);
+        expect(answer.body?.['errors']).toEqual([{ path: 'rate_limit', message }]);
+      }
       const admin = await asAdministrator();
-      expect((await create(admin, { rate_limit: 5_000 })).body).toMatchObject({ rate_limit: 5_000 });
+      expect((await create(admin, { rate_limit: 500_000 })).body).toMatchObject({ rate_limit: 500_000 });
       for (const rate_limit of [0, -1, 1.5, 1_000_001, '5']) {
         expect((await create(admin, { rate_limit })).status).toBe(400);
       }
@@ -145,7 +151,7 @@ describeOnBothStores('API keys', (store) => {
     });
 
     test('holds on two instances of a slow store', async () => {
-      const open = async (url: string) => withLatency(await openStorage(url));
+      const open: typeof openStorage = async (...at) => withLatency(await openStorage(...at));
       const { origin } = await server().startInstance({ open });
       const me = await enter(api);
       for (let number = 0; number < MAX_KEYS - 5; number += 1) await make(me);

@@ -34,6 +34,14 @@ describeOnBothStores('the JSON API', (store) => {
       expect((await server().request('/openapi.json/')).status).toBe(200);
     });
 
+    test('says that a body may be left out where no member is required', () => {
+      const bodyOf = (path: string) =>
+        (api.document.paths[path]?.['post'] as { requestBody?: { required: boolean } }).requestBody?.required;
+      expect(bodyOf(`${AUTH}/login`)).toBe(true);
+      expect(bodyOf('/api/v1/customers/{username}/tokens')).toBe(false);
+      expect(bodyOf('/api/v1/admin/users/{user_id}/reset-password')).toBe(false);
+    });
+
     test('names each request once', () => {
       const operations = Object.values(api.document.paths).flatMap((item) => Object.values(item));
       const ids = operations.map((operation) => (operation as { operationId?: string }).operationId);
@@ -51,6 +59,10 @@ describeOnBothStores('the JSON API', (store) => {
         expect(html).not.toMatch(/<script|undefined|\[object/);
         for (const path of Object.keys(api.document.paths)) expect(html).toContain(` ${path}</code>`);
         expect(html).toContain('remember_me');
+        // As the document is in English, so is all around it.
+        expect(html).toContain('<html lang="en">');
+        expect(html).toContain('>optional</span>');
+        expect(html).not.toMatch(/`|Inhalt/);
       }
     });
   });
@@ -96,7 +108,7 @@ describeOnBothStores('the JSON API', (store) => {
     });
 
     test.each([
-      ['none', undefined, 'Send a JSON object as the body.'],
+      ['none', undefined, 'username: this field is missing'],
       ['no JSON', '{"username":', 'The body is not valid JSON.'],
       ['deep JSON', `${'['.repeat(40)}${']'.repeat(40)}`, '1000 values or 32 levels'],
       ['much JSON', `[${'1,'.repeat(1_000)}1]`, '1000 values or 32 levels'],

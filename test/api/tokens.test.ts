@@ -63,7 +63,7 @@ describeOnBothStores('the tokens of the JSON API', (store) => {
     });
 
     test(`of ${AT_ONCE} at once on two instances leave one living head`, async () => {
-      const open = async (url: string) => withLatency(await openStorage(url));
+      const open: typeof openStorage = async (...at) => withLatency(await openStorage(...at));
       const { origin } = await server().startInstance({ open });
       for (let round = 0; round < ROUNDS; round += 1) {
         const me = await enter(api);

@@ -110,6 +110,7 @@ describe('a look at a key', () => {
       },
       accounts: { find: async () => owner },
       permissionsOf: () => ['profile:read'],
+      rateOf: () => 100,
       now: () => NOW,
     });
     return { asked, verify };
@@ -138,6 +139,7 @@ describe('a look at a key', () => {
       account: owner,
       scopes: ['profile:read'],
       rateLimit: null,
+      countsAlone: false,
     });
   });
 

@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 
-import { apply } from '../support/clients.ts';
+import { apply, basic } from '../support/clients.ts';
 import { useTestServer } from '../support/server.ts';
 
 const REDIRECT = { redirect_uris: ['https://app.example.com/callback'] };
@@ -22,6 +22,9 @@ const ALL = {
   post_logout_redirect_uris: ['https://app.example.com/bye'],
   require_auth_time: true,
   require_pkce: true,
+  response_types: ['code'],
+  software_id: '4NRB1-0XZABZI9E6-5SM3R',
+  software_version: '2.1',
   tos_uri: 'https://app.example.com/terms',
 };
 
@@ -102,6 +105,12 @@ describe('metadata of clients', () => {
     ],
     ['the implicit grant', { ...CODE, grant_types: ['implicit'] }, 'grant_types[0]'],
     ['the password grant', { ...CODE, grant_types: ['password'] }, 'grant_types[0]'],
+    ['response types that the grants have not', { response_types: ['code'] }, 'response_types'],
+    ['no response type where people sign in', { ...CODE, response_types: [] }, 'response_types'],
+    ['a response type beside code', { ...CODE, response_types: ['code', 'token'] }, 'response_types'],
+    ['an empty response type', { response_types: [''] }, 'response_types'],
+    ['a long software id', { software_id: 'x'.repeat(201) }, 'software_id'],
+    ['a software version of two lines', { software_version: '1\n2' }, 'software_version'],
     ['an unknown field', { ...CODE, redirect_uri: 'https://app.example.com/' }, 'clients[0]'],
   ])('refuses %s', async (_name, client, path) => {
     const outcome = await register(client);
@@ -126,5 +135,40 @@ describe('metadata of clients', () => {
       grant_types: ['client_credentials'],
       response_types: [],
     });
+  });
+
+  test('a client without scope has openid where people sign in, and none where it acts for itself', async () => {
+    const web = { client_id: `c-${randomUUID().slice(0, 8)}`, ...CODE };
+    const service = { client_id: `c-${randomUUID().slice(0, 8)}`, response_types: [] };
+    const made = await apply(server().administration, { clients: [web, service] });
+    const shown = (id: string) => server().administration.showClient(id, false);
+    expect(await shown(web.client_id)).toMatchObject({ scope: 'openid' });
+    expect(await shown(service.client_id)).toMatchObject({ scope: '' });
+    const { request } = server();
+    const ask = (parameters: Readonly<Record<string, string>>) => {
+      const authorization = basic({ id: service.client_id, secret: made.get(service.client_id) ?? '' });
+      const body = new URLSearchParams({ grant_type: 'client_credentials', ...parameters });
+      return request('/token', { method: 'POST', headers: { authorization }, body });
+    };
+    expect((await ask({})).status).toBe(200);
+    expect(await (await ask({ scope: 'read' })).json()).toMatchObject({ error: 'invalid_scope' });
+    // A change of something else leaves it so.
+    const { saveClient } = server().administration;
+    expect(await saveClient('update', service.client_id, false, { client_name: 'S' })).toMatchObject({
+      ok: true,
+    });
+    expect(await shown(service.client_id)).toMatchObject({ scope: '', client_name: 'S' });
+  });
+
+  test('what is shown of a client can be applied again, and changes nothing', async () => {
+    const client = { client_id: `c-${randomUUID().slice(0, 8)}`, ...CODE, ...ALL };
+    await apply(server().administration, { clients: [client] });
+    const { created_at, updated_at, ...shown } = await server().administration.showClient(
+      client.client_id,
+      false,
+    );
+    expect(shown).toEqual({ ...client, scope: 'openid', token_endpoint_auth_method: 'client_secret_basic' });
+    expect([created_at, updated_at]).toEqual([expect.any(String), expect.any(String)]);
+    expect(await register(shown)).toMatchObject({ ok: true, items: [{ action: 'none' }] });
   });
 });

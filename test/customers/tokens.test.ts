@@ -64,6 +64,7 @@ describeOnBothStores('tokens of customers', (kind) => {
     const name = await make();
     const lifeOf = (token: string): number => Number(decodeJwt(token).exp) - Number(decodeJwt(token).iat);
     expect(lifeOf(await issue(name))).toBe(3_600);
+    expect((await call('POST', `${BASE}/${name}/tokens`)).body).toMatchObject({ expires_in: 3_600 });
     expect(lifeOf(await issue(name, { expires_in: 86_400 }))).toBe(86_400);
     for (const expires_in of [86_401, 0, -1, 1.5, '60', null]) {
       const answer = await call('POST', `${BASE}/${name}/tokens`, { body: { expires_in } });

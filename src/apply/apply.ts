@@ -70,7 +70,7 @@ export async function applySections(sections: readonly Section[], dryRun: boolea
   return saveAll(planned, dryRun);
 }
 
-/** What was saved before another administrator, or the store, made a save fail is told, with its secrets. */
+/** What was saved before a save failed is told, whatever the failure: its secrets are not to be had again. */
 async function saveAll(planned: readonly PlannedItem[], dryRun: boolean): Promise<ApplyResult> {
   const items: AppliedItem[] = [];
   const takesLast = planned.toSorted((a, b) => Number(a.plan.takes ?? false) - Number(b.plan.takes ?? false));
@@ -79,8 +79,8 @@ async function saveAll(planned: readonly PlannedItem[], dryRun: boolean): Promis
       const secret = dryRun ? null : (await plan.save()).secret;
       items.push({ section, id, action: plan.action, changes: plan.changes, secret });
     } catch (error) {
-      if (!isAppError(error)) throw error;
-      return { ok: false, faults: [{ path: [section, index], message: error.message }], items };
+      const message = Error.isError(error) ? error.message : String(error);
+      return { ok: false, faults: [{ path: [section, index], message }], items };
     }
   }
   return { ok: true, items };

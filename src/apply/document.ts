@@ -52,7 +52,10 @@ export function readDocument<T>(text: string, schema: ZodType<T>, env: Environme
       line: lines.linePos(pos[0]).line,
       message: YAML_FAULTS[code] ?? 'this line is no valid YAML',
     }));
-    return { ok: false, faults };
+    // The parser may find many things wrong with one line.
+    const isFirstOfLine = ({ line }: DocumentFault, index: number): boolean =>
+      faults.findIndex((fault) => fault.line === line) === index;
+    return { ok: false, faults: faults.filter(isFirstOfLine) };
   }
   const fault: MakeFault = (path, message) => ({
     path: formatPath(path),

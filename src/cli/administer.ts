@@ -23,7 +23,10 @@ export function addStoreCommand(
     .option('--json', 'print one JSON document');
 }
 
-/** Opens the store, runs `work`, closes it. What is refused becomes a sentence and exit code 1. */
+/**
+ * Opens the store, runs `work`, closes it. What is refused becomes a sentence and exit code 1. What fails at the end is
+ * told, and no more: what was done stays done, and nobody shall do it again for that.
+ */
 export const administer = (
   io: Io,
   command: Command,
@@ -34,7 +37,10 @@ export const administer = (
     try {
       await work(administration, secrets);
     } finally {
-      await administration.close();
+      const tell = (what: string) => (error: unknown) => io.err(`${what}: ${messageOf(error)}\n`);
+      await administration
+        .close(tell('The audit log could not be written'))
+        .catch(tell('The store could not be closed'));
     }
   });
 
@@ -62,5 +68,7 @@ function refusal(error: unknown, store: string): string {
     const cause = Error.isError(error.cause) ? ` (${error.cause.message})` : '';
     return `The store ${store} cannot be used${cause}. Check DATABASE_URL, and that the store runs and may be written.`;
   }
-  return Error.isError(error) ? error.message : String(error);
+  return messageOf(error);
 }
+
+const messageOf = (error: unknown): string => (Error.isError(error) ? error.message : String(error));

@@ -1,5 +1,5 @@
 /** `portcullis audit`: list, export and verify the audit log. Nothing changes or deletes a record. */
-import { open } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 
 import { InvalidArgumentError, Option } from 'commander';
@@ -7,10 +7,9 @@ import type { Command } from 'commander';
 
 import { AUDIT_ACTIONS, AUDIT_ACTORS, AUDIT_KINDS, toAuditView } from '../composition/administration.ts';
 import type { Administration, AuditFilter, AuditView, Verification } from '../composition/administration.ts';
-import { errorCode } from '../config/secret-sources.ts';
 import { AppError, isAppError } from '../errors.ts';
 import { administer } from './administer.ts';
-import { EXIT, fail, printJson } from './io.ts';
+import { EXIT, fail, printJson, unwritable } from './io.ts';
 import type { Io } from './io.ts';
 import { addPaging, addVerbTo, printPage } from './noun.ts';
 import type { PageOptions } from './noun.ts';
@@ -175,28 +174,25 @@ async function exportAll(
 async function exportToFile(io: Io, audit: Audit, output: string, options: FilterOptions): Promise<void> {
   const file = resolve(io.cwd, output);
   const handle = await open(file, 'wx', 0o600).catch((error: unknown) => {
-    fail(io, refusalOf(file, errorCode(error)));
+    fail(io, unwritable(file, error));
     return null;
   });
   if (handle === null) return;
   let records = 0;
   try {
     for await (const record of readAll(audit, options)) {
-      await handle.write(`${JSON.stringify(record)}\n`);
+      await handle.appendFile(`${JSON.stringify(record)}\n`);
       records += 1;
     }
     await handle.sync();
+  } catch (error) {
+    await rm(file, { force: true }); // half of it is no export, and the next one would be refused for it
+    throw error;
   } finally {
     await handle.close();
   }
   if (options.json === true) printJson(io, { file, records });
   else io.out(`Wrote ${records} records to ${file} (mode 0600).\n`);
-}
-
-function refusalOf(file: string, code: string): string {
-  if (code === 'EEXIST') return `${file} is there already and was left as it is: give --output another name.`;
-  if (code === 'ENOENT') return `The folder of ${file} does not exist: make it first.`;
-  return `${file} cannot be written (${code}): give --output a place where this user may write.`;
 }
 
 async function* readAll(audit: Audit, options: AuditFilter): AsyncGenerator<AuditView> {

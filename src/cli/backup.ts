@@ -63,7 +63,7 @@ export function registerBackupCommands(program: Command, io: Io): void {
 
 /** What is no verb would go to `create`, which would say only that its option is missing. */
 function assertVerb(noun: Command): void {
-  const [word = '-'] = noun.args;
+  const word = noun.args.find((arg) => arg !== '--json') ?? '-';
   const verbs = noun.commands.map((verb) => verb.name());
   if (word.startsWith('-') || verbs.includes(word)) return;
   const near = nearest(word, verbs);

@@ -22,6 +22,7 @@ import {
   TokenGenerator,
 } from '../sdk/customers/token-generator.ts';
 import { errorCode } from '../config/secret-sources.ts';
+import { toInstant } from '../instant.ts';
 import { fail, printJson } from './io.ts';
 import type { Io } from './io.ts';
 import { notEmpty } from './not-empty.ts';
@@ -204,7 +205,7 @@ function save(io: Io, folder: string | null, made: readonly Omit<Made, 'file'>[]
 
 /** A username is no path: it holds no slash, and never stands alone. */
 function fileName({ username, customer_type: type, iat }: CustomerTokenPayload): string {
-  const timestamp = new Date(iat * 1_000).toISOString().replaceAll(/[-:]|\.\d+/g, '');
+  const timestamp = toInstant(iat).replaceAll(/[-:]|\.\d+/g, '');
   return `${username}_${type}_${timestamp}.jwt`;
 }
 
@@ -220,12 +221,10 @@ function unwritable(folder: string, error: unknown): string {
 
 function tell(io: Io, { token, payload, file }: Made): void {
   io.out(`${payload.username} (${payload.customer_type})\n`);
-  if (file !== null) io.out(`Saved to ${file} (mode 0600), good until ${timeOf(payload.exp)}.\n`);
+  if (file !== null) io.out(`Saved to ${file} (mode 0600), good until ${toInstant(payload.exp)}.\n`);
   else io.out(`${token}\n`);
   io.out(`${JSON.stringify(payload, null, 2)}\n\n`);
 }
-
-const timeOf = (seconds: number): string => new Date(seconds * 1_000).toISOString();
 
 function warnOfSize(io: Io, token: string, { username }: CustomerTokenPayload): void {
   if (token.length <= DEFAULT_MAX_TOKEN_BYTES) return;

@@ -102,3 +102,11 @@ export function unreadable(file: string, error: unknown): string {
   const reason = code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'it is a folder' : code;
   return `${file} cannot be read (${reason}): name a file that this user may read.`;
 }
+
+/** The sentence for a new file, named by `--output`, that cannot be made. */
+export function unwritable(file: string, error: unknown): string {
+  const code = errorCode(error);
+  if (code === 'EEXIST') return `${file} is there already and was left as it is: give --output another name.`;
+  if (code === 'ENOENT') return `The folder of ${file} does not exist: make it first.`;
+  return `${file} cannot be written (${code}): give --output a place where this user may write.`;
+}

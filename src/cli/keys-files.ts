@@ -5,9 +5,8 @@ import path from 'node:path';
 import type { Command } from 'commander';
 
 import type { Administration, KeyView } from '../composition/administration.ts';
-import { errorCode } from '../config/secret-sources.ts';
 import { administer } from './administer.ts';
-import { fail, printJson } from './io.ts';
+import { fail, printJson, unwritable } from './io.ts';
 import type { Io } from './io.ts';
 import type { AddVerb } from './noun.ts';
 import { readPrivateKeyFile, warnOfMode } from './private-key-file.ts';
@@ -102,7 +101,7 @@ async function writeNewFile(io: Io, file: string, read: () => Promise<string>): 
   try {
     handle = fs.openSync(file, 'wx', 0o600);
   } catch (error) {
-    fail(io, refusalOf(file, errorCode(error)));
+    fail(io, unwritable(file, error));
     return false;
   }
   try {
@@ -114,10 +113,4 @@ async function writeNewFile(io: Io, file: string, read: () => Promise<string>): 
   } finally {
     fs.closeSync(handle);
   }
-}
-
-function refusalOf(file: string, code: string): string {
-  if (code === 'EEXIST') return `${file} is there already and was left as it is: give --output another name.`;
-  if (code === 'ENOENT') return `The folder of ${file} does not exist: make it first.`;
-  return `${file} cannot be written (${code}): give --output a place where this user may write.`;
 }

@@ -1,5 +1,6 @@
 /** The command line: every command, and how wrong usage is told (exit code 2). */
 import { Command, CommanderError } from 'commander';
+import type { AddHelpTextContext } from 'commander';
 
 import { readVersion } from '../version.ts';
 import { registerApiKeyCommands } from './api-keys.ts';
@@ -10,6 +11,7 @@ import { registerClientCommands } from './clients.ts';
 import { registerConfigCommands } from './config.ts';
 import { registerCustomerCommands } from './customers.ts';
 import { registerCustomerTokenCommand } from './customer-token.ts';
+import { addExamples } from './examples.ts';
 import { registerGatewayCommands } from './gateway.ts';
 import { EXIT, printJson } from './io.ts';
 import type { FailureCode, Io } from './io.ts';
@@ -32,6 +34,7 @@ export async function runProgram(argv: readonly string[], processIo: Io): Promis
     .configureOutput({ writeOut: io.out, writeErr: io.err })
     .showHelpAfterError('(add --help to see what it takes)')
     .exitOverride()
+    .addHelpText('beforeAll', refuseUnknown)
     .hook('preAction', (_program, command) => {
       isJson = command.opts()['json'] === true;
     });
@@ -52,6 +55,7 @@ export async function runProgram(argv: readonly string[], processIo: Io): Promis
   registerTestTokenCommand(program, io);
   registerVpnCheckCommand(program, io);
   registerVpnKeyCommands(program, io);
+  addExamples(program);
   for (const command of allCommands(program)) inheritSettings(command, program);
   try {
     await program.parseAsync(argv, { from: 'user' });
@@ -60,6 +64,15 @@ export async function runProgram(argv: readonly string[], processIo: Io): Promis
     if (error.exitCode !== 0 && asksForJson(argv)) printJson(io, { error: toUsageError(error) });
     io.setExitCode(error.exitCode === 0 ? EXIT.done : EXIT.usage);
   }
+}
+
+/** Commander shows the help of what stands before an unknown command where --help follows it. */
+function refuseUnknown({ error, command }: AddHelpTextContext): string {
+  const [name = '-'] = command.args;
+  const isMeant = error || command.commands.length === 0 || name === 'help' || name.startsWith('-');
+  return isMeant
+    ? ''
+    : command.error(`error: unknown command '${name}'`, { code: 'commander.unknownCommand' });
 }
 
 /** A line that was refused has no options yet, but the words of it: after `--` they are no options. */

@@ -6,6 +6,7 @@ import { resolve } from 'node:path';
 
 import type { Command } from 'commander';
 
+import { toInstant } from '../instant.ts';
 import {
   createJwtService,
   createOAuth2Client,
@@ -208,7 +209,7 @@ const describeCaller = ({ username, claims }: Caller): string =>
 
 function describeHeld(service: JwtService): string {
   const held = service.held();
-  return held === null ? 'nothing is kept' : `kept until ${new Date(held.expiresAt * 1_000).toISOString()}`;
+  return held === null ? 'nothing is kept' : `held; it expires at ${toInstant(held.expiresAt)}`;
 }
 
 async function getOther(known: string, get: () => Promise<string>): Promise<string> {

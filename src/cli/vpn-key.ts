@@ -7,6 +7,7 @@ import { resolve } from 'node:path';
 import { Option } from 'commander';
 import type { Command } from 'commander';
 
+import { toInstantOrNull } from '../instant.ts';
 import { enrol, readNodeSettings, rotateKey } from '../sdk/node/node.ts';
 import type { NodeAlgorithm, NodeKeys } from '../sdk/node/node.ts';
 import { fail, printJson } from './io.ts';
@@ -76,10 +77,10 @@ const otherNode = (node: string, clientId: string): string =>
 
 /** Not an argument: whoever lists the processes of the machine would see it. */
 async function readCode({ env, input }: Io): Promise<string> {
-  const { PORTBRO_ENROLMENT_CODE: given } = env;
+  const { PORTBRO_ENROLMENT_CODE: given = '' } = env;
   const read = (): Promise<string | null> =>
     input.isTerminal() ? input.askHidden('Enrolment code: ') : input.readAll(MAX_CODE_BYTES);
-  return (given ?? (await read()) ?? '').trim();
+  return (given === '' ? ((await read()) ?? '') : given).trim();
 }
 
 async function rotateNode(io: Io, { alg, json }: Options): Promise<void> {
@@ -124,7 +125,7 @@ async function tell(
 ): Promise<void> {
   try {
     const { clientId, kid, algorithm, keys } = await work();
-    const shown = keys.map((key) => ({ kid: key.kid, expires_at: toTime(key.expiresAt) }));
+    const shown = keys.map((key) => ({ kid: key.kid, expires_at: toInstantOrNull(key.expiresAt) }));
     if (json === true) {
       printJson(io, { client_id: clientId, kid, alg: algorithm, keys: shown, file, done });
       return;
@@ -138,6 +139,3 @@ async function tell(
     fail(io, error.message, 'failed');
   }
 }
-
-const toTime = (seconds: number | null): string | null =>
-  seconds === null ? null : new Date(seconds * 1_000).toISOString();

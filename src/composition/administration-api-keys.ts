@@ -18,7 +18,7 @@ import { createPermissionsOf } from '../permissions.ts';
 import type { Account, ApiKey, Page, PageRequest, Storage } from '../storage/port.ts';
 
 export interface OwnedKeyView extends KeyView {
-  /** The owner’s username. */
+  /** The owner’s username; `(deleted)` of a key that a deletion which was cut left over. */
   readonly user: string;
 }
 
@@ -49,13 +49,22 @@ interface Owned {
   readonly owner: Account;
 }
 
+/** `owner`: null where the key alone is left. */
+interface Kept {
+  readonly key: ApiKey;
+  readonly owner: Account | null;
+}
+
+/** No username has these characters. */
+const DELETED = '(deleted)';
+
 export function createApiKeyAdministration(options: ApiKeyAdministrationOptions): ApiKeyAdministration {
   const { storage, record, now } = options;
   const apiKeys = openApiKeys(options);
-  const { getUser, getOwned } = createLookups(options);
-  const shown = (key: ApiKey, owner: Account): OwnedKeyView => ({
+  const { getUser, getKept, getOwned } = createLookups(options);
+  const shown = (key: ApiKey, owner: Account | null): OwnedKeyView => ({
     ...toView(key, now()),
-    user: owner.username,
+    user: owner?.username ?? DELETED,
   });
 
   return {
@@ -72,12 +81,12 @@ export function createApiKeyAdministration(options: ApiKeyAdministrationOptions)
       const owner = login === null ? null : await getUser(login);
       const found = await storage.apiKeys.list(page, owner === null ? {} : { accountId: owner.id });
       const items = await Promise.all(
-        found.items.map(async (key) => shown(key, owner ?? (await ownerOf(key, storage)))),
+        found.items.map(async (key) => shown(key, owner ?? (await storage.accounts.find(key.accountId)))),
       );
       return { items, next: found.next };
     },
     show: async (keyId, login) => {
-      const { key, owner } = await getOwned(keyId, login);
+      const { key, owner } = await getKept(keyId, login);
       return shown(key, owner);
     },
     update: async (keyId, login, fields) => {
@@ -98,10 +107,10 @@ export function createApiKeyAdministration(options: ApiKeyAdministrationOptions)
       return { ...shown(rotated.key, owner), secret: rotated.secret };
     },
     delete: async (keyId, login) => {
-      const { key, owner } = await getOwned(keyId, login);
-      const details = { name: key.name, user: owner.username };
+      const { key, owner } = await getKept(keyId, login);
+      const details = { name: key.name, user: owner?.username ?? DELETED };
       const change = { action: 'api_key.delete', target: targetOf(key), details };
-      await record(change, () => apiKeys.delete(owner.id, key.id));
+      await record(change, () => apiKeys.delete(key.accountId, key.id));
     },
   };
 }
@@ -118,28 +127,27 @@ function createLookups({ storage }: ApiKeyAdministrationOptions) {
     if (account !== null) return account;
     throw new AppError('not_found', `There is no user "${login}".`);
   };
-  const getOwned = async (keyId: string, login: string | null): Promise<Owned> => {
+  const getKept = async (keyId: string, login: string | null): Promise<Kept> => {
     const key = await storage.apiKeys.find(keyId);
     if (key === null) throw new AppError('not_found', `There is no API key "${keyId}".`);
-    const owner = await ownerOf(key, storage);
-    if (login === null || (await getUser(login)).id === owner.id) return { key, owner };
+    if (login === null || (await getUser(login)).id === key.accountId)
+      return { key, owner: await storage.accounts.find(key.accountId) };
     throw new AppError('not_found', `"${login}" has no API key "${keyId}".`);
   };
-  return { getUser, getOwned };
-}
-
-async function ownerOf({ id, accountId }: ApiKey, { accounts }: Pick<Storage, 'accounts'>): Promise<Account> {
-  const owner = await accounts.find(accountId);
-  if (owner !== null) return owner;
-  throw new AppError(
-    'not_found',
-    `The owner of the API key "${id}" was just deleted, and the key with them.`,
-  );
+  const getOwned = async (keyId: string, login: string | null): Promise<Owned> => {
+    const { key, owner } = await getKept(keyId, login);
+    if (owner !== null) return { key, owner };
+    throw new AppError(
+      'not_found',
+      `The owner of the API key "${keyId}" is deleted, and nobody can use it: portcullis api-keys delete ${keyId}`,
+    );
+  };
+  return { getUser, getKept, getOwned };
 }
 
 const asAdministrator = (owner: Account): Asking => ({
   owner,
-  isAdministrator: true,
+  maxRate: null,
   isStillIn: async () => true,
 });
 const targetOf = ({ id }: ApiKey): string => `api-key:${id}`;

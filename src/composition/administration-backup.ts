@@ -17,6 +17,7 @@ import { restore, verify } from '../backup/restore.ts';
 import type { Contents, Progress, Restored } from '../backup/restore.ts';
 import { writeBackup } from '../backup/write.ts';
 import type { Config, Secrets } from '../config.ts';
+import { toInstant } from '../instant.ts';
 import { createSealer } from '../keys/sealer.ts';
 import { foldName } from '../names.ts';
 import { referencesOf } from '../oidc/references.ts';
@@ -57,7 +58,7 @@ export async function takeBackup(
   const storage = await openStorage(secrets.databaseUrl);
   try {
     const isRecorded = await record(await openAudit(storage, secrets), 'store.backup', { to });
-    const createdAt = new Date(now() * 1_000).toISOString();
+    const createdAt = toInstant(now());
     const counts = await writeBackup({
       batches: storage.snapshot(),
       header: {

@@ -1,6 +1,7 @@
 /** The signing keys as an administrator sees and changes them, each change with its audit record. */
 import type { Recorder } from '../audit/entry.ts';
 import type { Config } from '../config.ts';
+import { toInstant } from '../instant.ts';
 import { createKeyCommands, readNamedKey } from '../keys/key-commands.ts';
 import type { KeyCommands, Turn } from '../keys/key-commands.ts';
 import { toPrivatePem, toPublicJwk, toPublicPem } from '../keys/material.ts';
@@ -10,7 +11,7 @@ import type { KeyState, RotationKey, Standing } from '../keys/rotation.ts';
 import type { Sealer } from '../keys/sealer.ts';
 import type { Storage } from '../storage/port.ts';
 import { keyPolicyOf } from './key-policy.ts';
-import { instant, resourceServersOf, toLeftView, toRetirementView } from './key-retirement.ts';
+import { resourceServersOf, toLeftView, toRetirementView } from './key-retirement.ts';
 import type { RetiredView, RetirementView } from './key-retirement.ts';
 
 export type { RetiredView, RetirementView } from './key-retirement.ts';
@@ -124,10 +125,10 @@ const toView = ({ key, state, since, until }: Standing<RotationKey>): KeyView =>
   kid: key.kid,
   alg: key.alg,
   state,
-  published_at: instant(key.createdAt),
-  signs_from: key.signsFrom === null ? null : instant(key.signsFrom),
-  since: instant(since),
-  until: until === null ? null : instant(until),
+  published_at: toInstant(key.createdAt),
+  signs_from: key.signsFrom === null ? null : toInstant(key.signsFrom),
+  since: toInstant(since),
+  until: until === null ? null : toInstant(until),
 });
 
 function toListView(standings: readonly Standing<RotationKey>[]): KeyListView {
@@ -139,6 +140,6 @@ function toListView(standings: readonly Standing<RotationKey>[]): KeyListView {
 const toTurnView = ({ alg, kid, signsFrom, isNews }: Turn): TurnView => ({
   alg,
   kid,
-  signs_from: instant(signsFrom),
+  signs_from: toInstant(signsFrom),
   done: isNews ? 'scheduled' : 'already scheduled',
 });

@@ -6,6 +6,7 @@ import type { ClientRegistry } from '../clients/registry.ts';
 import { saveClient } from '../clients/save.ts';
 import type { Recorder } from '../audit/entry.ts';
 import { AppError } from '../errors.ts';
+import { toInstant } from '../instant.ts';
 import type { Client, ClientStore } from '../storage/port.ts';
 
 export type EnrolOutcome =
@@ -87,5 +88,5 @@ const credentialsOf = (client: Client | null, now: number) => ({
 
 const toShown = ({ code, expiresAt }: EnrolmentCode) => ({
   code,
-  expiresAt: new Date(expiresAt * 1000).toISOString(),
+  expiresAt: toInstant(expiresAt),
 });

@@ -20,6 +20,7 @@ import type { UserView } from '../accounts/user-view.ts';
 import type { Recorder } from '../audit/entry.ts';
 import type { Config } from '../config.ts';
 import { AppError } from '../errors.ts';
+import { toInstantOrNull } from '../instant.ts';
 import { createNameSide, foldName, reservedNames } from '../names.ts';
 import type { Account, Page, PageRequest, Storage } from '../storage/port.ts';
 
@@ -154,8 +155,8 @@ function createReading(
       const account = await get(name);
       return {
         ...toUserView(account),
-        password_changed_at: toTime(account.passwordChangedAt),
-        locked_until: toTime(await locked.lockout.lockedUntil(accountSubject(account.id))),
+        password_changed_at: toInstantOrNull(account.passwordChangedAt),
+        locked_until: toInstantOrNull(await locked.lockout.lockedUntil(accountSubject(account.id))),
       };
     },
   };
@@ -200,6 +201,3 @@ const createRolesOf =
     const found = await resourceServers.findByAudience(audience);
     return found && Object.keys(found.roles);
   };
-
-const toTime = (seconds: number | null): string | null =>
-  seconds === null ? null : new Date(seconds * 1000).toISOString();

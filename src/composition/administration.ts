@@ -33,7 +33,7 @@ import { recordClientChanges } from '../clients/recorded-registry.ts';
 import type { Config, Secrets } from '../config.ts';
 import { isAppError } from '../errors.ts';
 import { createSealer } from '../keys/sealer.ts';
-import { createNameSide, reservedNames } from '../names.ts';
+import { createNameSide, reservedClientIds, reservedNames } from '../names.ts';
 import type { NameSide } from '../names.ts';
 import { clientGrantId } from '../oidc/adapter.ts';
 import { checkClient } from '../oidc/client-check.ts';
@@ -51,6 +51,7 @@ import type { Storage } from '../storage/port.ts';
 const DEMO_NODE_ID = 'demo-node';
 // Nobody waits at the other end of a request, and an import makes many at once.
 const AUDIT_WAIT_MS = 30_000;
+const COMMAND_TIMEOUT_MS = 5_000;
 
 export { SERVER_ROLES } from '../accounts/registration.ts';
 export type { CustomerView } from './administration-customers.ts';
@@ -86,12 +87,13 @@ export interface Administration extends ClientAdministration {
   ): Promise<ApplyOutcome>;
   /** Seals under SECRET_KEY what was sealed under the one before it. */
   reencrypt(): Promise<Reencryption>;
-  close(): Promise<void>;
+  /** Closes the store also where the audit log does not take what waits: `onUnrecorded` hears that, or it rejects. */
+  close(onUnrecorded?: (error: unknown) => void): Promise<void>;
 }
 
 /** Opens the store for administration. */
 export async function openAdministration(config: Config, secrets: Secrets): Promise<Administration> {
-  const opened = await openStorage(secrets.databaseUrl);
+  const opened = await openStorage(secrets.databaseUrl, COMMAND_TIMEOUT_MS);
   const now = (): number => Math.floor(Date.now() / 1000);
   // Running servers look for what is revoked by themselves.
   const endings = createVpnEndings({ config, storage: opened, onAppended: () => undefined, now });
@@ -101,7 +103,8 @@ export async function openAdministration(config: Config, secrets: Secrets): Prom
     await storage.close(); // its connections would keep the process alive
     throw error;
   });
-  const names = createNameSide(storage.names, 'service', reservedNames(config));
+  const nameSide = (reserved: readonly string[]): NameSide =>
+    createNameSide(storage.names, 'service', reserved);
   const audit = createAudit({
     store: storage.audit,
     chainKey,
@@ -109,10 +112,13 @@ export async function openAdministration(config: Config, secrets: Secrets): Prom
     now,
   });
   const record = audit.as({ actor: 'cli', ip: null, requestId: randomUUID() });
-  const clients = recordClientChanges(createClients(storage, names, now), record);
+  const clients = recordClientChanges(
+    createClients(storage, nameSide(reservedClientIds(config)), now),
+    record,
+  );
   const resourceServers = createResourceServerRegistry({
     resourceServers: storage.resourceServers,
-    names,
+    names: nameSide(reservedNames(config)),
     seal: sealer.seal,
     open: sealer.open,
     hasKey: async (alg) => (await storage.signingKeys.read())?.keys.some((key) => key.alg === alg) === true,
@@ -132,8 +138,8 @@ export async function openAdministration(config: Config, secrets: Secrets): Prom
     reencrypt: () => reencrypt(storage, sealer, record),
     apply: (...asked) =>
       applyFile({ clients, assertTies, resourceServers, users, customers: planCustomers, record }, ...asked),
-    close: async () => {
-      await audit.flush().finally(storage.close);
+    close: async (onUnrecorded) => {
+      await audit.flush().catch(onUnrecorded).finally(storage.close);
     },
   };
 }

@@ -1,5 +1,6 @@
 /** What there is to tell of the end of a signing key: what it breaks, who signs then, and what is left. */
 import type { Config } from '../config.ts';
+import { toInstant } from '../instant.ts';
 import type { Retired, Retirement } from '../keys/retirement.ts';
 import type { KeyState, RotationKey, RotationPolicy } from '../keys/rotation.ts';
 import { ID_TOKEN_SECONDS } from '../oidc/lifetimes.ts';
@@ -51,8 +52,6 @@ interface LeftView {
 export interface RetiredView extends RetirementView, LeftView {}
 
 /** Times as text (RFC 3339). */
-export const instant = (at: number): string => new Date(at * 1_000).toISOString();
-
 export function toLeftView({ ended, left, now }: Retired): LeftView {
   const waiting = left.filter(({ state }) => state === 'next');
   const [turn = null] = waiting.flatMap(({ until }) => until ?? []);
@@ -61,8 +60,8 @@ export function toLeftView({ ended, left, now }: Retired): LeftView {
   return {
     keys_left: left.length,
     standby: waiting.find(({ until }) => until === null)?.key.kid ?? null,
-    cancelled_rotation: signsFrom === null || signsFrom <= now ? null : instant(signsFrom),
-    next_rotation: next === null ? null : instant(next),
+    cancelled_rotation: signsFrom === null || signsFrom <= now ? null : toInstant(signsFrom),
+    next_rotation: next === null ? null : toInstant(next),
     is_scheduled: turn !== null,
   };
 }
@@ -84,8 +83,8 @@ export function toRetirementView(
     state,
     breaks: signed
       .filter(({ seconds }) => signedUntil + seconds > now)
-      .map(({ tokens, seconds }) => ({ tokens, until: instant(signedUntil + seconds) })),
-    accepted_until: state === 'next' ? null : instant(now + jwksMaxAgeSeconds + RELOAD_SECONDS),
+      .map(({ tokens, seconds }) => ({ tokens, until: toInstant(signedUntil + seconds) })),
+    accepted_until: state === 'next' ? null : toInstant(now + jwksMaxAgeSeconds + RELOAD_SECONDS),
     successor: successor && toSuccessorView(successor, now, publishSeconds),
   };
 }
@@ -96,8 +95,8 @@ const toSuccessorView = (
   publishSeconds: number,
 ): SuccessorView => ({
   kid,
-  published_at: instant(createdAt),
-  known_from: instant(createdAt + publishSeconds),
+  published_at: toInstant(createdAt),
+  known_from: toInstant(createdAt + publishSeconds),
   is_known: createdAt + publishSeconds <= now,
 });
 

@@ -19,7 +19,7 @@ import type { Permission } from '../permissions.ts';
 import type { Account, ApiKeyStore, Storage } from '../storage/port.ts';
 
 export interface ProgramOptions {
-  readonly config: Pick<Config, 'permissions'>;
+  readonly config: Pick<Config, 'permissions' | 'rateLimit'>;
   readonly secrets: JwtSecrets;
   readonly storage: Pick<Storage, 'accounts' | 'apiKeys' | 'clients'>;
   readonly engine: () => Engine;
@@ -52,10 +52,13 @@ export function createPrograms({ config, secrets, storage, engine, events, now }
   const { accounts, apiKeys, clients } = storage;
   const permissionsOfRole = createPermissionsOf(config.permissions);
   const permissionsOf = (account: Account): readonly Permission[] => permissionsOfRole(serverRoleOf(account));
+  const { adminPerHour, userPerHour } = config.rateLimit;
+  const rateOf = (account: Account): number =>
+    serverRoleOf(account) === 'admin' ? adminPerHour : userPerHour;
   const shared = { apiKeys, accounts, permissionsOf, events, now };
   return {
     permissionsOf,
-    findApiKey: createVerifyKey(shared),
+    findApiKey: createVerifyKey({ ...shared, rateOf }),
     findServiceAccount: async (clientId) => {
       const username = serviceAccountOf(await clients.find(clientId));
       const account = username === null ? null : await accounts.findByUsername(username);
@@ -65,6 +68,7 @@ export function createPrograms({ config, secrets, storage, engine, events, now }
     routes: createApiKeyRoutes({
       apiKeys: createApiKeys(shared),
       cursors: createCursors(signingSecretsOf(secrets)),
+      rateOf,
       hasSession: async (accountId, sessionId) =>
         (await engine().sessions.list(accountId)).some(({ id }) => id === sessionId),
       now,

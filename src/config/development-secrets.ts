@@ -51,11 +51,21 @@ function createWhole(file: string, text: string): void {
   const draft = `${file}.${randomUUID()}`;
   try {
     fs.writeFileSync(draft, text, { flag: 'wx', mode: 0o600, flush: true });
-    fs.linkSync(draft, file); // unlike a rename it fails where the name is taken
+    giveName(draft, file);
   } catch (error) {
     if (errorCode(error) !== 'EEXIST') throw error;
   } finally {
     fs.rmSync(draft, { force: true });
+  }
+}
+
+/** Unlike a rename it fails where the name is taken. Not every file system has links: there it is a copy. */
+function giveName(draft: string, file: string): void {
+  try {
+    fs.linkSync(draft, file);
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST') throw error;
+    fs.copyFileSync(draft, file, fs.constants.COPYFILE_EXCL);
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * Whether a secret can be 256 random bits. Nobody can prove randomness from one value; this refuses what cannot
  * be random: too short, few characters, patterns, words of samples, text in base64. Chosen so that a random
- * value is refused less than once in a hundred million (the bounds are beside the checks).
+ * value is refused less than once in a million (the bounds are beside the checks).
  */
 import { parseSecret } from './secret-format.ts';
 import type { KeyName } from './secret-format.ts';

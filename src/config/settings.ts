@@ -502,7 +502,8 @@ export const SETTINGS = {
     schema: wholeNumber(0, 30 * DAY_SECONDS),
     fromText: asNumber,
     default: DAY_SECONDS,
-    about: 'Seconds that the key of a node goes on after the node registered its next one.',
+    about:
+      'Seconds that the key of a node goes on after its next one; with 0 its tokens and its other keys end then.',
     expected: seconds(0, 30 * DAY_SECONDS),
   }),
   vpnStatusList: setting({

@@ -171,6 +171,29 @@ describeOnBothStores('api-keys', (store) => {
     expect((await cli('delete', id)).code).toBe(1);
   });
 
+  test('a key that a deletion which was cut left over is shown, and deleted', async () => {
+    const ids = [];
+    for (const user of ['left', 'staying']) {
+      await run('users', 'create', user, '--role', 'service_account');
+      ids.push((await make(user)).id);
+    }
+    const [left = '', staying = ''] = ids;
+    const { accounts } = installation().storage;
+    await accounts.delete((await accounts.findByUsername('left'))?.id ?? '');
+    const { out, err, code } = await cli('list', '--limit', '200');
+    expect([err, code]).toEqual(['', 0]);
+    expect(out).toMatch(new RegExp(`^${left} +\\(deleted\\) +a key `, 'm'));
+    expect(out).toMatch(new RegExp(`^${staying} +staying +a key `, 'm'));
+    expect(documentOf(await cli('show', left))).toMatchObject({ key_id: left, user: '(deleted)' });
+    expect((await cli('rotate', left)).err).toBe(
+      `The owner of the API key "${left}" is deleted, and nobody can use it: portcullis api-keys delete ${left}\n`,
+    );
+    expect((await cli('delete', left, '--user', 'staying')).code).toBe(1);
+    expect((await cli('delete', left)).out).toBe(`Deleted the API key ${left}.\n`);
+    expect(await stored(left)).toBeNull();
+    await cli('delete', staying);
+  });
+
   test('each change is in the audit log, without a secret', async () => {
     const { id, secret } = await make('ci-bot');
     await cli('update', id, '--name', 'other');

@@ -214,7 +214,6 @@ clients: [{ client_id: old-client, scope: api }]`;
         'clients:\n  - client_id: good\n    scope: read\n  - client_id: a b\n    scoep: read\nvpn_nodes:\n  - name: x\n',
         [
           [4, 'clients[1].client_id', /1 to 128 letters/],
-          [4, 'clients[1].scope', /^this field is missing$/],
           [5, 'clients[1].scoep', /no such field/],
           [7, 'vpn_nodes[0].client_id', /^this field is missing$/],
         ],
@@ -265,16 +264,34 @@ clients: [{ client_id: old-client, scope: api }]`;
       ],
       ['YAML that is none', 'clients:\n  - { client_id: a\nvpn_nodes: []\n', [[3, '', /./]]],
       [
+        'a text that is no YAML at all, once for each line',
+        '{"a": 1}}} ]] }} , : [ - ]\n<html>: : : {{ ]] }}\n',
+        [
+          [1, '', /no valid YAML/],
+          [2, '', /no valid YAML/],
+        ],
+      ],
+      [
+        'redirect URIs that are none',
+        'clients:\n  - { client_id: a, scope: openid, redirect_uris: [foo] }\nvpn_nodes:\n  - { client_id: b, redirect_uris: [foo] }\n',
+        [
+          [2, 'clients[0].redirect_uris[0]', /an absolute URI/],
+          [4, 'vpn_nodes[0].redirect_uris[0]', /an absolute URI/],
+        ],
+      ],
+      [
         'one id twice',
         'clients:\n  - client_id: twin\n    scope: read\nvpn_nodes:\n  - client_id: other\n  - client_id: twin\n',
         [[6, 'vpn_nodes[1]', /"twin" stands already at clients\[0\]/]],
       ],
       [
         'audiences of the server itself',
-        'resource_servers:\n  - { identifier: urn:a, audience: VPN-Node, scopes: [x] }\n  - { identifier: urn:b, audience: portcullis, scopes: [x] }\n',
+        'resource_servers:\n  - { identifier: urn:a, audience: VPN-Node, scopes: [x] }\n  - { identifier: urn:b, audience: portcullis, scopes: [x] }\n  - { identifier: urn:c, audience: Petstore, scopes: [x] }\n  - { identifier: urn:d, audience: vpn-nodes, scopes: [x] }\n',
         [
           [2, 'resource_servers[0]', /"VPN-Node" is this server's own: choose another/],
           [3, 'resource_servers[1]', /"portcullis" is this server's own/],
+          [4, 'resource_servers[2]', /"Petstore" is this server's own/],
+          [5, 'resource_servers[3]', /"vpn-nodes" is this server's own/],
         ],
       ],
     ])('%s', async (_name, text, faults) => {

@@ -1,13 +1,18 @@
 /** `portcullis audit`: what it lists, exports and finds, on both stores; and that each command leaves its record. */
-import { expect, test } from '@jest/globals';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { beforeAll, describe, expect, test } from '@jest/globals';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+
+import type { Command } from 'commander';
 
 import { AUDIT_ACTIONS } from '../../src/audit/actions.ts';
 import { createAudit } from '../../src/audit/audit.ts';
+import { addStoreCommand, administer } from '../../src/cli/administer.ts';
+import { newAuditRecord } from '../storage/races.ts';
 import { useInstallation } from '../support/installation.ts';
 import { describeOnBothStores } from '../support/server.ts';
-import { documentOf, environmentOf, portcullis } from './run.ts';
+import { documentOf, environmentOf, portcullis, run as runAlone } from './run.ts';
 import type { Ran } from './run.ts';
 
 const PASSWORD = 'a fine long passphrase';
@@ -217,6 +222,61 @@ describeOnBothStores('audit', (kind) => {
       '',
       expect.stringMatching(/^The audit log is not as it was written: record \d+ was changed/),
     ]);
+  });
+});
+
+describeOnBothStores('an export that fails', (kind) => {
+  const installation = useInstallation(kind);
+
+  test('leaves no half of a file, for which the next one would be refused', async () => {
+    const { storage, folder } = installation();
+    await storage.audit.append(newAuditRecord(1, { at: 9e15 })); // no calendar goes so far
+    for (let round = 0; round < 2; round += 1) {
+      const ran = await portcullis(['audit', 'export', '--output', 'audit.ndjson'], {
+        cwd: folder,
+        env: environmentOf(installation()),
+      });
+      expect([ran.out, ran.err, ran.code]).toEqual(['', 'Invalid time value\n', 1]);
+      expect(readdirSync(folder)).not.toContain('audit.ndjson');
+    }
+  });
+});
+
+describe('a log that takes no failure', () => {
+  const installation = useInstallation('SQLite');
+  const surroundings = () => ({ cwd: installation().folder, env: environmentOf(installation()) });
+  const UNRECORDED = /^The audit log could not be written: .+\n$/;
+
+  beforeAll(() => {
+    const database = new DatabaseSync(installation().secrets.databaseUrl.replace('sqlite:', ''));
+    database.exec(
+      `CREATE TRIGGER no_failure BEFORE INSERT ON audit WHEN instr(new.record, '"failed"') > 0
+       BEGIN SELECT RAISE (ABORT, 'no room'); END`,
+    );
+    database.close();
+  });
+
+  test('hides nothing of what a command says of its own failure', async () => {
+    const create = ['users', 'create', 'root', '--email', 'root@example.com', '--role', 'admin'];
+    expect((await portcullis([...create, '--no-password'], surroundings())).code).toBe(0);
+    const { out, err, code } = await portcullis(['users', 'delete', 'root'], surroundings());
+    const [first, ...rest] = err.split(/(?<=\n)/);
+    expect([out, code, rest]).toEqual(['', 1, [expect.stringContaining('is the last active administrator')]]);
+    expect(first).toMatch(UNRECORDED);
+  });
+
+  test('makes no failure of what a command has done, so that nobody does it again', async () => {
+    // One that goes on after a failure of a part.
+    const register: Parameters<typeof runAlone>[0] = (program, io) =>
+      void addStoreCommand(program, 'tidy', 'tidies').action((_options: object, command: Command) =>
+        administer(io, command, async ({ users }) => {
+          await users.delete('root').catch(() => undefined);
+          io.out('done\n');
+        }),
+      );
+    const { out, err, code } = await runAlone(register, ['tidy'], surroundings());
+    expect([out, code]).toEqual(['done\n', 0]);
+    expect(err).toMatch(UNRECORDED);
   });
 });
 

@@ -306,6 +306,11 @@ describeOnBothStores('backup and restore', (store) => {
     expect(asJson).toMatchObject({ error: { code: 'wrong_usage' } });
   });
 
+  test('names what is not understood after an option, too', async () => {
+    const { error } = documentOf(await run(['backup', '--json', 'verfy', 'x.age'])) as { error: unknown };
+    expect(error).toMatchObject({ message: expect.stringContaining('Did you mean verify?') });
+  });
+
   test('says in its help what it takes without a verb, and in that of create', async () => {
     expect((await run(['backup', '--help'])).out).toMatch(
       /\nWithout a verb:\n {2}--output <file> {2}a new file, /,

@@ -355,6 +355,32 @@ describe('the command line itself', () => {
     ]);
   });
 
+  test.each([
+    [['nonsense', '--help']],
+    [['users', 'nonsense', '-h']],
+    [['keys', 'nonsense', '--help', '--json']],
+  ])('%j: help for a command that there is none of is wrong usage', async (argv) => {
+    const { out, err, code } = await cli(...argv);
+    expect([code, err]).toEqual([2, expect.stringMatching(/^error: unknown command 'nonsense'\n/)]);
+    expect(out === '' || 'error' in (JSON.parse(out) as object)).toBe(true);
+  });
+
+  test('every --help has an example', async () => {
+    const verbsOf = (help: string): readonly string[] =>
+      [...(/^Commands:\n([^]*?)(?:\n\n|$(?![^]))/m.exec(help)?.[1] ?? '').matchAll(/^ {2}([a-z][\w-]*)/gm)]
+        .map(([, verb = '']) => verb)
+        .filter((verb) => verb !== 'help');
+    const visit = async (path: readonly string[]): Promise<number> => {
+      const { out } = await cli(...path, '--help');
+      const [, example = ''] = /^Example:\n {2}(.*)/m.exec(out) ?? [];
+      expect([path, example]).toEqual([path, expect.stringContaining(`portcullis ${path[0] ?? ''}`)]);
+      let count = 1;
+      for (const verb of verbsOf(out)) count += await visit([...path, verb]);
+      return count;
+    };
+    expect(await visit([])).toBeGreaterThan(60);
+  });
+
   test('--help lists every command and --version tells the version', async () => {
     const { out, code } = await cli('--help');
     expect(code).toBe(0);

@@ -212,10 +212,14 @@ describe('customer-token', () => {
     [
       'a public key',
       () => createPublicKey(pem).export({ format: 'pem', type: 'spki' }).toString(),
-      /found a public key, .* Name the file of its private key\.$/m,
+      /found a public key, .* Name the file of its private key, or make .* -pkeyopt ec_paramgen_curve:P-256 -out NEW\.pem$/m,
     ],
     ['a text', () => 'hello', /found no PEM/],
-    ['a file with two keys', () => pem + pem, /found more than one private key; .* Name a file with one\.$/m],
+    [
+      'a file with two keys',
+      () => pem + pem,
+      /found more than one private key; .* Name a file with one, or make .* -out NEW\.pem$/m,
+    ],
     [
       'a key under a passphrase',
       () =>
@@ -240,7 +244,7 @@ describe('customer-token', () => {
       writeFileSync(join(cwd, 'bad.pem'), text());
       const told = await refused('--key-path', 'bad.pem');
       expect(told).toMatch(sentence);
-      expect(told).toMatch(/ -out NEW\.pem|Name (?:a file with one|the file of its private key)\.\n/);
+      expect(told).toMatch(/ -out NEW\.pem$/m);
       expect(told).not.toMatch(/-out (?!NEW\.pem)/);
     },
   );

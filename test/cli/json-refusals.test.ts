@@ -16,6 +16,7 @@ describeOnBothStores('a refusal under --json', (store) => {
     ['not_found', /^There is no client "absent"/, ['clients', 'update', 'absent', '--name', 'x']],
     ['conflict', /exists already/, ['vpn-nodes', 'create', 'there']],
     ['conflict', /a name of this server’s own/, ['clients', 'create', 'Portcullis', '--scope', 'read']],
+    ['conflict', /a name of this server’s own/, ['clients', 'create', 'VPN-Nodes', '--scope', 'read']],
     ['invalid_request', /^client_id: 1 to 128/, ['vpn-nodes', 'create', 'a b']],
     ['invalid_request', /^--scope: /, ['clients', 'create', 'x', '--scope', ' ']],
     [

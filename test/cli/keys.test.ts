@@ -60,6 +60,17 @@ describeOnBothStores('keys', (store) => {
     expect([ran.code, ran.out]).toEqual([1, '']);
     expect(ran.err).toMatch(sentence);
   };
+  /** Does it at a later time by the clock of this process, by which no server may run then. */
+  const later = async <T>(ms: number, work: () => Promise<T>): Promise<T> => {
+    await server.stopInstances();
+    const storedAt = Date.now;
+    try {
+      Date.now = () => storedAt() + ms;
+      return await work();
+    } finally {
+      Date.now = storedAt;
+    }
+  };
   const records = async (action: string) =>
     (await server.administration.audit.list({ limit: 9 }, { action, actor: 'cli' })).items;
 
@@ -189,7 +200,7 @@ describeOnBothStores('keys', (store) => {
       expect(hours).toEqual([1, 2, 1, 720]);
       const seconds = Math.round((Date.parse(told.accepted_until ?? '') - begunAt) / 1_000);
       expect(seconds).toBeGreaterThanOrEqual(303);
-      expect(seconds).toBeLessThanOrEqual(310);
+      expect(seconds).toBeLessThanOrEqual(360); // the command takes its time, too
       expect(told.successor).toMatchObject({ kid: standby.kid, is_known: false });
       expect(await find('active')).toMatchObject({ kid: standby.kid });
       await server.logged('keys_changed', `"RS256":"${standby.kid}"`);
@@ -205,16 +216,9 @@ describeOnBothStores('keys', (store) => {
 
     test('says that everybody knows a successor that was published long enough', async () => {
       const env = { ...environmentOf(server), JWKS_MAX_AGE: '30', KEYS_PUBLISH_AHEAD: '95' };
-      const { kid } = await find('active');
-      const storedAt = Date.now;
-      try {
-        Date.now = () => storedAt() + HOUR_MS;
-        const argv = ['keys', 'retire', kid, '--emergency', '--yes'];
-        const { out } = await portcullis(argv, { cwd: server.folder, env });
-        expect(out).toMatch(/signs from now on\. Everybody knows it: it is published since 20/);
-      } finally {
-        Date.now = storedAt;
-      }
+      const argv = ['keys', 'retire', (await find('active')).kid, '--emergency', '--yes'];
+      const { out } = await later(HOUR_MS, () => portcullis(argv, { cwd: server.folder, env }));
+      expect(out).toMatch(/signs from now on\. Everybody knows it: it is published since 20/);
     });
 
     test('ends an algorithm that nobody looks after with its last key', async () => {
@@ -231,18 +235,14 @@ describeOnBothStores('keys', (store) => {
 
     test('says in an emergency who follows, or that nobody does', async () => {
       for (const kid of ['one', 'two']) await cli('import', written(`${kid}.pem`, pem('ed25519')));
-      const storedAt = Date.now;
       const end = async () => typing('y\n', 'retire', (await find('active', 'EdDSA')).kid, '--emergency');
-      try {
-        Date.now = () => storedAt() + 2 * HOUR_MS;
+      await later(2 * HOUR_MS, async () => {
         const { out, err } = await end();
         for (const told of [err, out]) expect(told).toMatch(/\n(one|two) signs from now on\./);
         const last = await end();
         expect(last.err).toContain('No other key for EdDSA is there to follow.\n');
         expect(last.out).toMatch(/No other key for EdDSA follows\. Make one by: .* create --alg EdDSA\n$/);
-      } finally {
-        Date.now = storedAt;
-      }
+      });
     });
 
     test('tells of the rotation that a key was to be, and when the next one is', async () => {

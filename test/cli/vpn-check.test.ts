@@ -45,7 +45,7 @@ describe('vpn-check at the server', () => {
       'ok  access token: issued (N ms)',
       'ok  exchange: VPN JWT issued (N ms)',
       `ok  verification: good, of ${node.id} for vpn-node (N ms)`,
-      expect.stringMatching(/^ok {2}cache: kept until \d{4}-.*Z \(N ms\)$/),
+      expect.stringMatching(/^ok {2}cache: held; it expires at \d{4}-.*Z \(N ms\)$/),
       `${node.id} is a VPN node of ${server.issuer}: its JWT is good.`,
       '',
     ]);

@@ -1,17 +1,18 @@
 /** `vpn-nodes enrol`, `vpn-key` and `vpn-check`: a node that never has a secret, by the command line alone. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 
 import { createOAuth2Client } from '../../src/sdk/node/node.ts';
 import { basic, createVpnNode, form, json } from '../support/clients.ts';
+import { NO_LINKS } from '../support/no-links.ts';
 import { describeOnBothStores, startTestServer } from '../support/server.ts';
 import type { TestServer } from '../support/server.ts';
 import { documentOf, environmentOf, portcullis } from './run.ts';
 import type { Ran } from './run.ts';
-import { findFreePort } from './serve-process.ts';
+import { findFreePort, ROOT, start } from './serve-process.ts';
 
 /** What a credential takes along that is taken away, up to by what the node goes on. */
 const ALL =
@@ -104,10 +105,31 @@ describeOnBothStores('a node without a secret', (store) => {
     );
     expect([wrong.code, wrong.err]).toEqual([1, expect.stringMatching(/unknown, used or expired/)]);
     expect(documentOf(wrong)).toMatchObject({ error: { code: 'failed' } });
-    const done = await onNode(['vpn-key', 'enrol', '--json'], key, Readable.from([`${code}\n`]));
+    const unset = { ...key, PORTBRO_ENROLMENT_CODE: '' };
+    const done = await onNode(['vpn-key', 'enrol', '--json'], unset, Readable.from([`${code}\n`]));
     expect(documentOf(done)).toMatchObject({ client_id: 'node-rome', done: 'enrolled' });
     const twice = await onNode(['vpn-key', 'enrol'], key, Readable.from([code]));
     expect([twice.code, twice.err]).toEqual([1, expect.stringMatching(/piped\.json is there already/)]);
+  });
+
+  test('enrols and rotates where the file system has no links', async () => {
+    const code = codeIn(await nodes('enrol', 'node-bari'));
+    const file = join(folder, 'bari.json');
+    const env = { PARENT_ISSUER: server.issuer, PORTBRO_PRIVATE_KEY_FILE: file };
+    const vpnKey = (verb: string, more: Readonly<Record<string, string>>) =>
+      start(process.execPath, [...NO_LINKS, join(ROOT, 'src/main.ts'), 'vpn-key', verb], {
+        ...{ cwd: folder, env: { ...env, ...more } },
+      }).ended;
+    expect(await vpnKey('enrol', { PORTBRO_ENROLMENT_CODE: code })).toMatchObject({ code: 0, err: '' });
+    const enrolled = readFileSync(file, 'utf8');
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    const again = codeIn(await nodes('enrol', 'node-bari'));
+    expect(await vpnKey('enrol', { PORTBRO_ENROLMENT_CODE: again })).toMatchObject({ code: 1 });
+    expect(readFileSync(file, 'utf8')).toBe(enrolled);
+    expect(await vpnKey('rotate', { PORTBRO_CLIENT_ID: 'node-bari' })).toMatchObject({ code: 0, err: '' });
+    expect(readFileSync(file, 'utf8')).not.toBe(enrolled);
+    expect(readdirSync(folder).filter((name) => name.startsWith('bari'))).toEqual(['bari.json']);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
   });
 
   test('asks for the code in a terminal, which does not show it', async () => {

@@ -52,5 +52,13 @@ describeOnBothStores('vpn-nodes of people', (store) => {
   test('refuses a redirect URI by the option’s name', async () => {
     const { code, err } = await nodes('create', 'bad', '--redirect-uri', 'javascript:alert(1)');
     expect([code, err]).toEqual([1, expect.stringMatching(/^--redirect-uri/)]);
+    await save('create', 'sound');
+    const none = [
+      await nodes('create', 'bad', '--redirect-uri', 'foo'),
+      await nodes('update', 'sound', '--redirect-uri', 'foo'),
+    ];
+    for (const ran of none) {
+      expect([ran.code, ran.err]).toEqual([1, expect.stringMatching(/^--redirect-uri.*an absolute URI/)]);
+    }
   });
 });

@@ -9,6 +9,7 @@ import fc from 'fast-check';
 
 import { generateSecret } from '../../src/config/secret-format.ts';
 import { weaknessOf } from '../../src/config/secret-strength.ts';
+import { NO_LINKS } from '../support/no-links.ts';
 import { PRODUCTION, STRONG, faultsOf, load, makeFolder, writeFile } from './load.ts';
 
 const ROOT = path.join(import.meta.dirname, '../..');
@@ -316,12 +317,27 @@ describe('the secrets of development', () => {
     ]);
   });
 
+  const SCRIPT = `
+    import { loadConfig } from ${JSON.stringify(path.join(ROOT, 'src/config.ts'))};
+    console.log(JSON.stringify(loadConfig({ flags: {}, env: {}, defaultFile: 'absent' }).secrets));`;
+  const startIn =
+    (cwd: string) =>
+    (...flags: readonly string[]) =>
+      promisify(execFile)(process.execPath, [...flags, '--input-type=module', '-e', SCRIPT], { cwd });
+
+  test('are made, and never over others, where the file system has no links', async () => {
+    const cwd = makeFolder();
+    const start = startIn(cwd);
+    const { stdout } = await start(...NO_LINKS);
+    expect(stdout).toContain('pcl_sk_dev_');
+    expect(fs.statSync(fileIn(cwd)).mode & 0o777).toBe(0o600);
+    expect(fs.readdirSync(path.join(cwd, 'var'))).toEqual(['development-secrets']);
+    expect((await start(...NO_LINKS)).stdout).toBe(stdout);
+  });
+
   test('processes that start at once use the same ones', async () => {
     const cwd = makeFolder();
-    const script = `
-      import { loadConfig } from ${JSON.stringify(path.join(ROOT, 'src/config.ts'))};
-      console.log(JSON.stringify(loadConfig({ flags: {}, env: {}, defaultFile: 'absent' }).secrets));`;
-    const start = () => promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], { cwd });
+    const start = startIn(cwd);
     const answers = await Promise.all([start(), start(), start(), start()]);
     expect(new Set(answers.map(({ stdout }) => stdout)).size).toBe(1);
     expect(answers[0].stdout).toContain('pcl_sk_dev_');

@@ -399,7 +399,7 @@ function nodesOfThisMachine(): [string, string][] {
 }
 
 async function askWhenItListens(url: string): Promise<Response> {
-  for (const until = Date.now() + 10_000; ;) {
+  for (const until = Date.now() + 40_000; ;) {
     try {
       return await fetch(url);
     } catch (error) {

@@ -9,10 +9,10 @@ const CURVE = 'prime256v1'; // as OpenSSL calls P-256
 const EXPECTED = 'expected an EC private key on the curve P-256 in PEM form, for ES256.';
 
 // Each writes to a file that is not there: the one at hand may be the only copy of a key.
-const MAKE_ONE =
-  'Name another file, or make a key in a new one: ' +
-  'openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out NEW.pem';
-const NAME_THE_PRIVATE_ONE = 'Name the file of its private key.';
+const orMake = (name: string): string =>
+  `${name}, or make a key in a new one: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out NEW.pem`;
+const MAKE_ONE = orMake('Name another file');
+const NAME_THE_PRIVATE_ONE = orMake('Name the file of its private key');
 
 /** Reads PKCS #8 and SEC1 alike. Throws a {@link CustomerError} that says what was found and what was expected. */
 export function readPrivateKey(pem: string): KeyObject {
@@ -52,7 +52,7 @@ const STRANGE: readonly (readonly [RegExp, Strange | null])[] = [
   [/^\s*[{[]/, ['a JSON Web Key (JSON) in the place of a PEM']],
   [
     /-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----[^]*-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----/,
-    ['more than one private key', 'Name a file with one.'],
+    ['more than one private key', orMake('Name a file with one')],
   ],
   [
     /-----BEGIN (?:ENCRYPTED PRIVATE KEY|[^-]+-----\s+Proc-Type: 4,ENCRYPTED)/,

@@ -2,7 +2,7 @@
  * The private key of a node, in a file that it alone may read: a JWK (RFC 7517), made here and never sent. A key that the
  * server does not know yet waits beside it, so that no crash leaves the node without the key that the server has.
  */
-import { link, open, readFile, rename, rm } from 'node:fs/promises';
+import { constants, copyFile, link, open, readFile, rename, rm } from 'node:fs/promises';
 import { randomUUID } from 'node:crypto';
 
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK } from 'jose';
@@ -126,7 +126,7 @@ async function writeWhole(file: string, text: string): Promise<void> {
     } finally {
       await handle.close();
     }
-    await link(draft, file);
+    await giveName(draft, file);
   } catch (error) {
     if (codeOf(error) !== 'EEXIST') throw unusable(`${file} cannot be written (${codeOf(error)}).`, error);
   } finally {
@@ -134,10 +134,20 @@ async function writeWhole(file: string, text: string): Promise<void> {
   }
 }
 
+/** Unlike a rename it fails where the name is taken. Not every file system has links: there it is a copy. */
+async function giveName(from: string, file: string): Promise<void> {
+  try {
+    await link(from, file);
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') throw error;
+    await copyFile(from, file, constants.COPYFILE_EXCL);
+  }
+}
+
 /** Throws where the file is there: what authenticates another node must not be lost. */
 async function linked(waiting: string, file: string): Promise<void> {
   try {
-    await link(waiting, file);
+    await giveName(waiting, file);
   } catch (error) {
     throw unusable(`${file} cannot be written (${codeOf(error)}): the key is in ${waiting}.`, error);
   }

@@ -30,3 +30,9 @@ const ENTITIES: Readonly<Record<string, string>> = {
 
 export const escape = (text: string): string =>
   text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
+
+/** The time of day of an instant in Unix seconds, as HTML; in UTC, since the server does not know the reader's zone. */
+export function timeOf(seconds: number): string {
+  const iso = new Date(seconds * 1_000).toISOString();
+  return `<time datetime="${iso}">${iso.slice(11, 19)} UTC</time>`;
+}

@@ -1,5 +1,5 @@
 /** The node's pages, as text: what they show of others is escaped. They need no JavaScript. */
-import { escape, toPage } from '../html.ts';
+import { escape, timeOf, toPage } from '../html.ts';
 import type { HeldToken } from '../../src/sdk/node/node.ts';
 import type { LocalUser, Right } from './users.ts';
 
@@ -40,9 +40,7 @@ const titleOf = (level: number): string => TITLES.find(([least]) => level >= lea
 
 function nodeCard(held: HeldToken | null, acl: readonly Right[], csrf: string): string {
   const state =
-    held === null
-      ? 'holds no JWT'
-      : `holds a JWT as ${held.subject} until ${new Date(held.expiresAt * 1_000).toISOString()}`;
+    held === null ? 'holds no JWT' : `holds a JWT as ${escape(held.subject)} until ${timeOf(held.expiresAt)}`;
   const actions: readonly (readonly [Right, string, string])[] = [
     ['token:get', '/auth/vpn/auth/', 'Get a JWT'],
     ['token:refresh', '/auth/vpn/refresh/', 'Force a new one'],
@@ -52,8 +50,8 @@ function nodeCard(held: HeldToken | null, acl: readonly Right[], csrf: string): 
     acl.includes(right) ? [form(action, label, csrf)] : [],
   );
   return `<h2>This node</h2>
-    <p id="node">The node ${escape(state)}.</p>
-    <div class="actions">${forms.join('')}</div>`;
+    <p id="node">The node ${state}.</p>
+    ${forms.length > 0 ? `<div class="actions">${forms.join('')}</div>` : ''}`;
 }
 
 /** The page for signing in; in development with the form for a test token. */
@@ -86,7 +84,7 @@ export const testTokenPage = (csrf: string, username: string, token: string): st
     `<form method="post" action="/auth/login/authenticate/">
       ${hidden('csrf', csrf)}
       <p><label for="token">Test token, good for an hour</label><br>
-        <textarea id="token" name="token" rows="8" readonly>${escape(token)}</textarea></p>
+        <textarea id="token" name="token" class="token" rows="16" readonly>${escape(token)}</textarea></p>
       <button class="primary">Authenticate</button>
     </form>`,
   );

@@ -1,5 +1,5 @@
 /** The pages of the web application, as text: what they show of others is escaped. */
-import { escape, toPage } from '../html.ts';
+import { escape, timeOf, toPage } from '../html.ts';
 import type { Answer } from '../listen.ts';
 import type { Person } from './relying-party.ts';
 
@@ -29,7 +29,7 @@ function greeting({ subject, userinfo }: Person): string {
 
 const signedIn = (person: Person): string => `<dl>
     <dt>Account</dt><dd id="subject">${escape(person.subject)}</dd>
-    <dt>Access token until</dt><dd id="expires">${new Date(person.accessTokenExpiresAt * 1000).toISOString()}</dd>
+    <dt>Access token until</dt><dd id="expires">${timeOf(person.accessTokenExpiresAt)}</dd>
     <dt>Renewed</dt><dd id="renewals">${person.renewals}</dd>
   </dl>
   <div class="actions">

@@ -14,6 +14,10 @@ const NOT_ACCEPTED: ReadonlySet<unknown> = new Set([
 /** The page for an error: what the server refused by its own word, everything else by ours. */
 export function toProblem(error: unknown): Answer {
   const refused = oauthError(error);
+  // By the answer that came with the browser (RFC 6749 4.1.2.1).
+  if (refused === 'access_denied' && member(error, 'code') === 'OAUTH_AUTHORIZATION_RESPONSE_ERROR') {
+    return problemPage(400, 'You did not allow it, so you are not signed in.');
+  }
   if (refused !== null) return problemPage(400, `Portcullis refused: ${refused}.`);
   const code = member(error, 'code');
   if (NOT_ACCEPTED.has(code)) return problemPage(400, `The answer was not accepted (${String(code)}).`);

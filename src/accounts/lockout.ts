@@ -10,8 +10,7 @@
  * An account's devices are known to their owners' browsers alone, so unlocking the account cannot look for their
  * counters: it begins a new era of the account, and the devices' counters carry the era that they belong to.
  */
-import { hash } from 'node:crypto';
-
+import { digest } from '../digest.ts';
 import type { CounterStore } from '../storage/port.ts';
 
 export const MAX_FAILURES = 5;
@@ -139,4 +138,3 @@ const rowOf = (key: string): string => `guesses:${key}`;
 const fullOf = (key: string, rowEndsAt: number): string => `full:${digest(`${rowEndsAt} ${key}`)}`;
 const lockOf = (key: string): string => `lock:${key}`;
 const eraOf = (accountId: string): string => `era:${digest(accountId)}`;
-const digest = (text: string): string => hash('sha256', text, 'base64url');

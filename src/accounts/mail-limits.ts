@@ -2,8 +2,7 @@
  * How many mails strangers can have sent to one address: nobody's mailbox is flooded by way of us. Each kind of mail
  * has its own count, and only what goes out is counted, so that asking for one kind never silences another.
  */
-import { hash } from 'node:crypto';
-
+import { digest } from '../digest.ts';
 import type { MailTemplate } from '../mail/mailer.ts';
 import type { CounterStore, OneTimePurpose } from '../storage/port.ts';
 
@@ -26,7 +25,7 @@ export async function mayMail(
   { counters, now }: MailLimitOptions,
   isMeant = true,
 ): Promise<boolean> {
-  const key = `mail:${isMeant ? kind : `no ${kind}`}:${hash('sha256', emailKey, 'base64url')}`;
+  const key = `mail:${isMeant ? kind : `no ${kind}`}:${digest(emailKey)}`;
   const { count } = await counters.hit(key, WINDOW_SECONDS, now());
   return isMeant && count <= MAX_MAILS;
 }

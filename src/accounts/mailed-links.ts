@@ -2,8 +2,9 @@
  * Links of one use that prove who reads the mails of an address. The token is 256 random bits and stands in the mail
  * only; the store has its digest. Links are made of the issuer, whatever host a request named.
  */
-import { hash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 
+import { digest } from '../digest.ts';
 import type { Locale } from '../i18n/locale.ts';
 import type { Mailer } from '../mail/mailer.ts';
 import type { Account, OneTimePurpose, OneTimeToken, OneTimeTokenStore } from '../storage/port.ts';
@@ -50,7 +51,7 @@ export function createMailedLinks({ oneTimeTokens, mailer, issuer, now }: Mailed
   const put = async (purpose: OneTimePurpose, accountId: string, email: string): Promise<string> => {
     const token = randomBytes(TOKEN_BYTES).toString('base64url');
     const expiresAt = now() + LINKS[purpose].lifetimeSeconds;
-    await oneTimeTokens.put({ purpose, accountId, hash: digestOf(token), email, expiresAt });
+    await oneTimeTokens.put({ purpose, accountId, hash: digest(token), email, expiresAt });
     return token;
   };
 
@@ -65,10 +66,8 @@ export function createMailedLinks({ oneTimeTokens, mailer, issuer, now }: Mailed
       await put(purpose, `nobody ${emailDigest}`, ''); // no account's id has a space
     },
     find: async (purpose, token) =>
-      TOKEN.test(token) ? oneTimeTokens.find(purpose, digestOf(token), now()) : null,
+      TOKEN.test(token) ? oneTimeTokens.find(purpose, digest(token), now()) : null,
     consume: async (purpose, token) =>
-      TOKEN.test(token) ? oneTimeTokens.consume(purpose, digestOf(token), now()) : null,
+      TOKEN.test(token) ? oneTimeTokens.consume(purpose, digest(token), now()) : null,
   };
 }
-
-const digestOf = (token: string): string => hash('sha256', token, 'base64url');

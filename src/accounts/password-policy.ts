@@ -44,12 +44,6 @@ export interface PasswordContext {
   readonly product: string;
 }
 
-/** A sentence that says why the password is refused; null where it is fine. */
-export function checkPassword(password: string, context: PasswordContext): string | null {
-  const fault = judgePassword(password, context);
-  return fault === null ? null : PASSWORD_SENTENCES[fault];
-}
-
 /** The first thing that is wrong with a password, in NFC; null where it is fine. */
 export function judgePassword(typed: string, context: PasswordContext): PasswordFault | null {
   // UTF-8 has one spelling for all lone surrogates: such passwords would be equal.

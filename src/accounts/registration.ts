@@ -106,7 +106,8 @@ export function createRegistration(options: RegistrationOptions) {
     /** An administrator makes an account, or imports one with the hash that it had. */
     create: async (input: CreateInput): Promise<RegisterOutcome> => {
       const { id, isEmailVerified, roles, status, ...person } = input;
-      const given = { ...(id && { id }), isEmailVerified, roles: { ...REGISTERED_ROLES, ...roles }, status };
+      const all = { ...REGISTERED_ROLES, ...roles };
+      const given = { ...(id && { id }), isEmailVerified, isVouchedFor: true, roles: all, status };
       const prepared = await prepare(person, given, { mayBeOfficial: true }, options);
       return prepared.ok ? save(prepared.account, options) : prepared;
     },
@@ -114,7 +115,8 @@ export function createRegistration(options: RegistrationOptions) {
 }
 
 type Person = Pick<CreateInput, 'username' | 'email' | 'fullName' | 'credential'>;
-type Given = Pick<Account, 'isEmailVerified' | 'roles' | 'status'> & Partial<Pick<Account, 'id'>>;
+type Given = Pick<Account, 'isEmailVerified' | 'roles' | 'status'> &
+  Partial<Pick<Account, 'id' | 'isVouchedFor'>>;
 
 type Prepared = { readonly ok: true; readonly account: Account } | Invalid;
 

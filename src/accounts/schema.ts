@@ -19,7 +19,7 @@ type Parse<T> = (typed: T) => { readonly ok: true } | { readonly ok: false; read
 const NO_PASSWORD = 'a service account has none: it has API keys, or a client acts for it';
 
 /** Tells what the slice's own reading of a field finds. */
-const fits =
+export const fits =
   <T>(parse: Parse<T>) =>
   (typed: T, context: z.RefinementCtx): void => {
     const parsed = parse(typed);

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { isAppError } from '../errors.ts';
 import type { Locale } from '../i18n/locale.ts';
+import { toInstant } from '../instant.ts';
 import type { Mailer } from '../mail/mailer.ts';
 import type { Account, AccountStore } from '../storage/port.ts';
 import { changeAccount } from './account-changes.ts';
@@ -34,8 +35,8 @@ export interface SignInOptions extends MailLimitOptions {
   readonly lockout: Lockout;
   readonly mailer: Pick<Mailer, 'send'>;
   /**
-   * Where registering tells nobody what is taken: or whoever registers with a stranger's address would learn by
-   * signing in whether an account was made.
+   * Of those who registered themselves, where registering tells nobody what is taken: or whoever registers with a
+   * stranger's address would learn by signing in whether an account was made.
    */
   readonly mustProveEmail: boolean;
   /** Tests shorten it. */
@@ -108,7 +109,9 @@ async function judge(attempt: SignInAttempt, options: SignInOptions): Promise<Ju
 }
 
 const mayEnter = (account: Account, { mustProveEmail }: SignInOptions): boolean =>
-  account.status === 'active' && !isServiceAccount(account) && (account.isEmailVerified || !mustProveEmail);
+  account.status === 'active' &&
+  !isServiceAccount(account) &&
+  (!mustProveEmail || account.isEmailVerified || account.isVouchedFor === true);
 
 function subjectOf(account: Account | null, device: string | null, login: string): Subject {
   if (account === null) return nameSubject(foldLogin(login) ?? login);
@@ -171,7 +174,7 @@ async function tellLocked(
   // A device of one's own that is locked tells it to whoever sits there; a disabled account has nobody to tell.
   if (account?.status !== 'active' || device !== null) return;
   if (!(await mayMail('account-locked', account.emailKey, options))) return;
-  const when = new Date(now() * 1000).toISOString();
+  const when = toInstant(now());
   const data = { username: account.username, when, ip };
   mailer.send({ to: account.email, locale, template: 'account-locked', data });
 }

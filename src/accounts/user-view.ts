@@ -1,4 +1,5 @@
 /** A user as administrators see one, in the words of apply files; no hash. */
+import { toInstant } from '../instant.ts';
 import type { Account } from '../storage/port.ts';
 import { OWN_AUDIENCE } from './registration.ts';
 
@@ -41,8 +42,6 @@ export const toUserView = (account: Account): UserView => ({
   username: account.username,
   ...toUserFields(account),
   has_password: account.passwordHash !== null,
-  created_at: toTime(account.createdAt),
-  updated_at: toTime(account.updatedAt),
+  created_at: toInstant(account.createdAt),
+  updated_at: toInstant(account.updatedAt),
 });
-
-const toTime = (seconds: number): string => new Date(seconds * 1_000).toISOString();

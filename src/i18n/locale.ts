@@ -20,7 +20,8 @@ export type TextValues = Readonly<Record<string, string | number>>;
 /** A text in a language. Throws for a key that is not in the texts: a page of ours names it wrongly. */
 export interface Translate {
   (locale: Locale, key: string, values?: TextValues): string;
-  has(key: string): boolean;
+  /** Whether there is such a text; one in the plural is found with its `count`. */
+  has(key: string, values?: TextValues): boolean;
 }
 
 /**
@@ -43,14 +44,17 @@ export function createTranslator(): Translate {
     nsSeparator: false,
     interpolation: { escapeValue: false },
   });
+  const pluralOf = ({ count }: TextValues) => (typeof count === 'number' ? { count } : {});
   const translate = (locale: Locale, key: string, values: TextValues = {}): string => {
-    const { count } = values;
-    const plural = typeof count === 'number' ? { count } : {};
+    const plural = pluralOf(values);
     if (!instance.exists(key, { lng: locale, ...plural })) throw new Error(`There is no text ${key}`);
     // As `replace` the values are values only: none is an option of i18next, whatever it is called.
     return instance.t(key, { lng: locale, replace: values, nest: false, ...plural });
   };
-  return Object.assign(translate, { has: (key: string): boolean => instance.exists(key, { lng: 'en' }) });
+  return Object.assign(translate, {
+    has: (key: string, values: TextValues = {}): boolean =>
+      instance.exists(key, { lng: 'en', ...pluralOf(values) }),
+  });
 }
 
 function readTexts(locale: Locale): Record<string, string> {

@@ -6,11 +6,12 @@
 import { errors, Provider } from 'oidc-provider';
 import type { Adapter, AdapterFactory, AdapterPayload } from 'oidc-provider';
 
+import { digest } from '../digest.ts';
 import { FIRST_PARTY_CLIENT } from '../names.ts';
 import type { Artifact, ArtifactStore, ClientStore, CounterStore, StoredArtifact } from '../storage/port.ts';
 import { findBuiltInClient } from './built-in-client.ts';
 import { toEngineClient } from './clients.ts';
-import { artifactId, digest } from './digest.ts';
+import { artifactId } from './digest.ts';
 import { revokeGrant } from './revocation.ts';
 import { translated } from './store-errors.ts';
 

@@ -4,8 +4,9 @@ import type { JWK } from 'jose';
 import { errors, Provider } from 'oidc-provider';
 import type { Adapter } from 'oidc-provider';
 
+import { SERVER_SCOPES } from '../scopes.ts';
 import type { Client } from '../storage/port.ts';
-import { CLIENT_METHODS, CLIENT_PROPERTIES, SERVER_SCOPES, toEngineClient } from './clients.ts';
+import { CLIENT_METHODS, CLIENT_PROPERTIES, toEngineClient } from './clients.ts';
 import { TOKEN_EXCHANGE } from './token-exchange.ts';
 
 /** Tells why the engine would refuse the client, or null. */

@@ -3,22 +3,10 @@ import { timingSafeEqual } from 'node:crypto';
 
 import type { AdapterPayload, Client as EngineClient, Provider } from 'oidc-provider';
 
+import { digest } from '../digest.ts';
+import { SERVER_SCOPES } from '../scopes.ts';
 import type { Client, ClientSecret } from '../storage/port.ts';
-import { digest } from './digest.ts';
 import { TOKEN_EXCHANGE } from './token-exchange.ts';
-
-/** Scopes of this server itself; those of an API are declared with its resource server. */
-export const SERVER_SCOPES = [
-  'openid',
-  'profile',
-  'email',
-  'phone',
-  'address',
-  'offline_access',
-  'read',
-  'customer',
-  'admin',
-] as const;
 
 /** How a client may authenticate (OpenID Connect Core 9); secrets are never HMAC keys here. */
 export const CLIENT_METHODS = [

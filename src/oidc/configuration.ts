@@ -5,6 +5,7 @@ import type { Client as EngineClient, Configuration, ErrorOut, KoaContextWithOID
 
 import type { SigningSecrets } from '../http/cookies.ts';
 import type { Outgoing } from '../outgoing.ts';
+import { SERVER_SCOPES } from '../scopes.ts';
 import type {
   AccountStore,
   ArtifactStore,
@@ -14,7 +15,7 @@ import type {
 } from '../storage/port.ts';
 import { createAdapterFactory } from './adapter.ts';
 import { engineCookies } from './browser.ts';
-import { CLIENT_METHODS, CLIENT_PROPERTIES, SERVER_SCOPES } from './clients.ts';
+import { CLIENT_METHODS, CLIENT_PROPERTIES } from './clients.ts';
 import type { EndedMarks } from './ended-marks.ts';
 import { createEngineFetch } from './engine-fetch.ts';
 import type { Grants } from './grants.ts';

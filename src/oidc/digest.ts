@@ -1,8 +1,5 @@
 /** What the store knows of a token, code or session id: a SHA-256. The value itself is never stored. */
-import { hash } from 'node:crypto';
-
-/** SHA-256, base64url: enough for values of 128 random bits and more (ASVS 6.5.2). */
-export const digest = (value: string): string => hash('sha256', value, 'base64url');
+import { digest } from '../digest.ts';
 
 // 132 bits: no value fits another's record, and the index of live tokens is half as large.
 const ID_CHARACTERS = 22;

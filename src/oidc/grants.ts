@@ -5,7 +5,7 @@
  */
 import type { Configuration, KoaContextWithOIDC } from 'oidc-provider';
 
-import type { ArtifactStore, ClientStore, StoredArtifact } from '../storage/port.ts';
+import type { ArtifactStore, Client, ClientStore, StoredArtifact } from '../storage/port.ts';
 import { allOfAccount } from './account-artifacts.ts';
 import { clientGrantId } from './adapter.ts';
 import { isFirstParty, isPublic } from './clients.ts';
@@ -19,6 +19,9 @@ const MODEL = 'Consent';
 // Long enough that nobody is asked twice by an application in use, and an abandoned one is asked anew.
 const CONSENT_SECONDS = 365 * 86_400;
 
+/** What the engine asks nobody for: claims of the sign-in itself. */
+const FREE_CLAIMS: readonly string[] = ['sub', 'sid', 'auth_time', 'acr', 'amr', 'iss'];
+
 export interface GrantOptions {
   readonly artifacts: ArtifactStore;
   readonly clients: ClientStore;
@@ -30,8 +33,14 @@ export interface GrantOptions {
 export interface ConnectedApplication {
   readonly clientId: string;
   readonly name: string;
-  /** Of this server and of resource servers. */
+  /** Of this server. */
   readonly scopes: readonly string[];
+  /** Single ones, which no scope stands for. */
+  readonly claims: readonly string[];
+  /** Identifier of a resource server → scopes. */
+  readonly resources: Readonly<Record<string, readonly string[]>>;
+  readonly isVpnNode: boolean;
+  /** Unix seconds. */
   readonly grantedAt: number;
 }
 
@@ -91,7 +100,7 @@ export function createGrants({ artifacts, clients, grantSeconds, now }: GrantOpt
 
     /** The applications that a person allowed something, in the order of their ids. */
     list: async (accountId: string): Promise<readonly ConnectedApplication[]> => {
-      const allowed = [...(await listOf('Grant', accountId)), ...(await listOf(MODEL, accountId))];
+      const allowed = [...(await listOf(MODEL, accountId)), ...(await listOf('Grant', accountId))];
       const ids = [...new Set(allowed.map(({ clientId }) => clientId))].sort();
       const found = await Promise.all(
         ids.map(async (clientId) => {
@@ -99,7 +108,7 @@ export function createGrants({ artifacts, clients, grantSeconds, now }: GrantOpt
           const own = allowed.filter(
             (one) => one.clientId === clientId && one.iat >= (client?.createdAt ?? 0),
           );
-          return client === null || own.length === 0 ? [] : [toApplication(clientId, client.metadata, own)];
+          return client === null || own.length === 0 ? [] : [toApplication(client, own)];
         }),
       );
       return found.flat();
@@ -163,19 +172,31 @@ async function extend(grant: Grant): Promise<void> {
 /** Written by the adapter or by `remember`. */
 const toAllowed = ({ payload }: StoredArtifact): Allowed => payload as unknown as Allowed;
 
+/** In the order in which it was allowed. */
 function toApplication(
-  clientId: string,
-  metadata: Readonly<Record<string, unknown>>,
+  { clientId, metadata, isVpnNode }: Client,
   allowed: readonly Allowed[],
 ): ConnectedApplication {
-  const scopes = allowed.flatMap(({ openid, resources }) =>
-    [openid?.scope ?? '', ...Object.values(resources ?? {})].flatMap((scope) => scope.split(' ')),
-  );
+  const identifiers = new Set(allowed.flatMap(({ resources }) => Object.keys(resources ?? {})));
   const name = metadata['client_name'];
   return {
     clientId,
     name: typeof name === 'string' ? name : clientId,
-    scopes: [...new Set(scopes)].filter((scope) => scope !== '').sort(),
+    scopes: distinctScopes(allowed.map(({ openid }) => openid?.scope)),
+    claims: [...new Set(allowed.flatMap(({ openid }) => openid?.claims ?? []))].filter(
+      (claim) => !FREE_CLAIMS.includes(claim),
+    ),
+    resources: Object.fromEntries(
+      [...identifiers].map((identifier) => [
+        identifier,
+        distinctScopes(allowed.map(({ resources }) => resources?.[identifier])),
+      ]),
+    ),
+    isVpnNode,
     grantedAt: Math.min(...allowed.map(({ iat }) => iat)),
   };
 }
+
+const distinctScopes = (lists: readonly (string | undefined)[]): readonly string[] => [
+  ...new Set(lists.flatMap((list) => (list ?? '').split(' ')).filter((scope) => scope !== '')),
+];

@@ -8,6 +8,7 @@ import { Provider } from 'oidc-provider';
 import { pinClientAddress } from '../http/client-address.ts';
 import type { TrustedProxies } from '../http/client-address.ts';
 import { pinOrigin } from '../http/security.ts';
+import { toPublicJwk } from '../keys/material.ts';
 import { createFindBearerToken } from './bearer-tokens.ts';
 import type { FindBearerToken } from './bearer-tokens.ts';
 import { createBrowserSessions, withEngineCookies } from './browser.ts';
@@ -187,16 +188,7 @@ async function findClientToken(provider: Provider, value: string): Promise<Clien
   return { clientId: token.clientId, scopes: [...token.scopes] };
 }
 
-const PUBLIC_MEMBERS = ['kty', 'kid', 'alg', 'use', 'crv', 'n', 'e', 'x', 'y'] as const;
-
 /** The public half: an allow-list, so that no private member can slip through. */
-function publicJwks(jwks: readonly JWK[]): JSONWebKeySet {
-  return {
-    keys: jwks.map((jwk) => ({
-      kty: jwk.kty ?? '',
-      ...Object.fromEntries(
-        PUBLIC_MEMBERS.flatMap((name) => (jwk[name] === undefined ? [] : [[name, jwk[name]]])),
-      ),
-    })),
-  };
-}
+const publicJwks = (jwks: readonly JWK[]): JSONWebKeySet => ({
+  keys: jwks.map((jwk) => ({ kty: jwk.kty ?? '', ...toPublicJwk(jwk) })),
+});

@@ -5,11 +5,12 @@
 import { Provider } from 'oidc-provider';
 import type { Adapter, AdapterPayload } from 'oidc-provider';
 
+import { digest } from '../digest.ts';
 import type { Visit } from '../http/device.ts';
 import { FIRST_PARTY_CLIENT } from '../names.ts';
 import type { ArtifactStore, StoredArtifact } from '../storage/port.ts';
 import { eachOfAccount } from './account-artifacts.ts';
-import { artifactId, digest } from './digest.ts';
+import { artifactId } from './digest.ts';
 import { createEndedMarks } from './ended-marks.ts';
 import type { EndedMarks } from './ended-marks.ts';
 import { sessionSeconds } from './lifetimes.ts';

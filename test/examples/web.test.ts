@@ -109,7 +109,7 @@ describe('examples/web', () => {
   test('says what the server refused, and takes one answer to each sign-in', async () => {
     const { state, cookie } = await begin();
     const refused = { error: 'access_denied', state, iss: server.issuer };
-    expect(await problemOf(refused, cookie)).toBe('Portcullis refused: access_denied.');
+    expect(await problemOf(refused, cookie)).toBe('You did not allow it, so you are not signed in.');
     expect(await problemOf(refused, cookie)).toMatch(/^This sign-in is too old/);
   });
 

@@ -39,6 +39,23 @@ function facts(store: StoreKind, browser: () => Browser): void {
   };
 
   test(
+    'declines, and is told so by the app',
+    async () => {
+      const { context, open, complaints } = await visit(browser());
+      const page = await open();
+      await page.goto(life.spa);
+      await page.getByRole('button', { name: 'Sign in' }).click();
+      await register(page, newPerson());
+      await page.getByRole('button', { name: 'Do not allow' }).click();
+      await page.getByText('You did not allow it, so you are not signed in.').waitFor();
+      expect(await page.locator('.brand').innerText()).toContain('Example single-page app');
+      expect(complaints()).toEqual([]);
+      await context.close();
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
     'registers, is asked by name, host and words, confirms the address, and calls APIs',
     async () => {
       const { context, open, complaints } = await visit(browser());

@@ -48,6 +48,7 @@ function facts(store: StoreKind, browser: () => Browser): void {
     async () => {
       const { context, page, person, open, complaints } = await enter();
       expect(await page.locator('#userinfo').innerText()).toContain(person.email);
+      expect(await page.locator('#expires').innerText()).toMatch(/^\d\d:\d\d:\d\d UTC$/);
       await page.getByRole('button', { name: 'Renew now' }).click();
       await page.locator('#renewals', { hasText: '1' }).waitFor();
 
@@ -75,7 +76,7 @@ function facts(store: StoreKind, browser: () => Browser): void {
       const { context, page, complaints } = await enter();
       await page.goto(`${life.web}/sign-in`);
       await page.getByRole('button', { name: 'Do not allow' }).click();
-      await page.getByText('Portcullis refused: access_denied.').waitFor();
+      await page.getByText('You did not allow it, so you are not signed in.').waitFor();
       expect(complaints().filter((complaint) => !complaint.includes('400 (Bad Request)'))).toEqual([]);
       await context.close();
     },

@@ -36,7 +36,8 @@ describeInBrowser('the pages in a browser', (browser) => {
 
   /** Serious faults of a page, each in a line. */
   const faultsOf = async (page: Page, rules: Setting['rules'] = (axe) => axe): Promise<readonly string[]> => {
-    const { violations } = await rules(new AxeBuilder({ page })).analyze();
+    // Pages without frames need no second page, which is what the other mode puts the results of frames together in.
+    const { violations } = await rules(new AxeBuilder({ page }).setLegacyMode()).analyze();
     return violations
       .filter(({ impact }) => impact === 'serious' || impact === 'critical' || impact === 'moderate')
       .flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`));
@@ -64,18 +65,19 @@ describeInBrowser('the pages in a browser', (browser) => {
     'fit a narrow phone and a tablet in both languages',
     async () => {
       const found: Record<string, unknown> = {};
-      for (const width of [320, 800]) {
-        const context = await browser().newContext({ viewport: { width, height: 700 } });
-        const page = await context.newPage();
-        for (const name of Object.keys(PAGES)) {
-          for (const locale of LANGUAGES) {
-            await page.goto(`${server.url}/${name}?ui_locales=${locale}`);
+      const context = await browser().newContext();
+      const page = await context.newPage();
+      for (const name of Object.keys(PAGES)) {
+        for (const locale of LANGUAGES) {
+          await page.goto(`${server.url}/${name}?ui_locales=${locale}`);
+          for (const width of [320, 800]) {
+            await page.setViewportSize({ width, height: 700 });
             const faults = await layoutFaultsOf(page);
             if (faults.length > 0) found[`${name} ${locale} ${width}`] = faults;
           }
         }
-        await context.close();
       }
+      await context.close();
       expect(found).toEqual({});
     },
     TIMEOUT_MS,

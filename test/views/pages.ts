@@ -19,17 +19,19 @@ const action = '/interaction/4Zk1';
 const account = { username: 'alice', email: 'alice@example.com', fullName: 'Alice Adams', isEmailVerified: true, contact: { phoneNumber: '+4930123456', address: '1 High Street\nLondon' } };
 const clientName = 'Invoices';
 const links = { canMail: true, forgotUrl: '/account/forgot', registerUrl: '/account/register', signInUrl: '/account/sign-in' };
-const atService = ['reports:read', 'reports:write'].map((name) => ({
-  name,
-  text: 'scope.service',
-  values: { service: 'api.example.com' },
-}));
-const scopes = ['openid', 'profile', 'email', 'offline_access'].map((name) => ({ name, text: `scope.${name}` }));
+const atService = [
+  {
+    names: ['reports:read', 'reports:write'],
+    text: 'scope.service',
+    values: { service: 'api.example.com', count: 2 },
+  },
+];
+const scopes = ['openid', 'profile', 'email', 'offline_access'].map((name) => ({ names: [name], text: `scope.${name}` }));
 const engineForm = (id: string): string =>
   `<form id="${id}" method="post" action="/${id}"><input type="hidden" name="xsrf" value="4f"/></form>`;
 
 const docsFields = [
-  { name: 'username', type: 'string', isRequired: true, about: 'The username or the address.' },
+  { name: 'username', type: 'string', isRequired: true, about: 'The `username` or the address.' },
   { name: 'remember_me', type: 'boolean', isRequired: false, about: null },
 ];
 const docsRequest = {
@@ -157,7 +159,7 @@ export const PAGES: Readonly<Record<string, { readonly view: string; readonly da
   'account-profile-no-mail': { view: 'account/profile', data: { account, csrf, canMail: false } },
   'account-profile-changed': {
     view: 'account/profile',
-    data: { account: { ...account, isEmailVerified: false }, csrf, canMail: true, notice: 'account.profile.emailSent' },
+    data: { account: { ...account, isEmailVerified: false }, csrf, canMail: true, notice: 'account.profile.linkSent' },
   },
   'account-password': {
     view: 'account/password',
@@ -190,7 +192,7 @@ export const PAGES: Readonly<Record<string, { readonly view: string; readonly da
       csrf,
       rows: [
         { id: 'g1', name: clientName, scopes, since: NOW - 900_000 },
-        { id: 'g2', name: 'Television', scopes: [], since: NOW - 90_000 },
+        { id: 'g2', name: 'Television', scopes: atService, since: NOW - 90_000 },
       ],
     },
   },

@@ -128,7 +128,7 @@ describe('each page', () => {
     expect(answer.headers.get('content-security-policy')).toContain(`; script-src 'sha256-${hash}'; `);
   });
 
-  test.each(['notFound', 'over', 'application', 'form', 'tooMany', 'busy', 'fault'] as const)(
+  test.each(['notFound', 'programs', 'over', 'application', 'form', 'tooMany', 'busy', 'fault'] as const)(
     'tells what to do about an error of the kind %s, in both languages',
     async (kind) => {
       const errors = await servePages({ error: errorPage(kind) });
@@ -159,13 +159,19 @@ describe('each page', () => {
     expect(html.match(/ autofocus/g)).toHaveLength(1);
   });
 
-  test('tells two scopes of one service apart, and where one goes only where one goes somewhere', async () => {
+  test('tells the scopes of one service together, and where one goes only where one goes somewhere', async () => {
     const { html } = await get('consent-device');
-    const item = (scope: string): string => `far as this scope goes:</span> <code>${scope}</code>`;
-    expect(html).toContain(item('reports:read'));
-    expect(html).toContain(item('reports:write'));
+    const scopes = '<code>reports:read</code><code>reports:write</code>';
+    expect(html).toContain(`use api.example.com in your name, as far as these scopes go:</span> ${scopes}</li>`);
     expect(html).not.toContain('You go on to');
     expect((await get('consent')).html).toContain('You go on to invoices.example.com.');
+  });
+
+  test('shows what a document has in backticks as code, and no cell with nothing but a space', async () => {
+    const { html } = await get('docs');
+    expect(html).toContain('data-label="Meaning"><span>The <code>username</code> or the address.</span></td>');
+    expect(html).toContain('data-label="Meaning"></td>');
+    expect(html).not.toContain('`');
   });
 
   test('never sends a password back', async () => {

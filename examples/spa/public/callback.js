@@ -7,6 +7,9 @@ try {
   location.replace('/');
 } catch (error) {
   const problem = document.getElementById('problem');
-  problem.textContent = `You are not signed in: ${error.message}`;
+  problem.textContent =
+    error.error === 'access_denied'
+      ? 'You did not allow it, so you are not signed in.'
+      : `You are not signed in: ${error.message}`;
   problem.hidden = false;
 }

@@ -5,22 +5,15 @@ import type { IssuedTokens } from '../../oidc/first-party.ts';
 import type { SessionView } from '../../oidc/sessions.ts';
 import type { Account } from '../../storage/port.ts';
 import { describeDevice } from '../../http/device.ts';
+import { toInstant } from '../../instant.ts';
 import { parseEmail, parseFullName } from '../identity.ts';
-import type { FieldFault } from '../identity.ts';
 import { SERVER_ROLES } from '../registration.ts';
+import { fits } from '../schema.ts';
 import { serverRoleOf } from '../server-role.ts';
 
 const MAX_TEXT = 320;
 // Longer than any password may be, so that its own rules say what is wrong with it.
 const MAX_PASSWORD = 4_096;
-
-/** Tells what the slice's own reading of a field finds. */
-const fits =
-  <T>(parse: (typed: T) => { readonly ok: true } | { readonly ok: false; readonly fault: FieldFault }) =>
-  (typed: T, context: z.RefinementCtx): void => {
-    const parsed = parse(typed);
-    if (!parsed.ok) context.addIssue({ code: 'custom', message: parsed.fault.message });
-  };
 
 /** A username or an address, as it is typed to sign in. */
 export const Login = z.string().min(1).max(MAX_TEXT);
@@ -90,7 +83,7 @@ export const toUser = (account: Account): z.input<typeof User> => ({
   email_verified: account.isEmailVerified,
   full_name: account.fullName,
   role: serverRoleOf(account),
-  created_at: toTime(account.createdAt),
+  created_at: toInstant(account.createdAt),
 });
 
 export const toTokens = (issued: IssuedTokens, account: Account): z.input<typeof Tokens> => ({
@@ -107,16 +100,14 @@ export const toSession = (view: SessionView, currentId: string | null): z.input<
   device: describeDevice(view.userAgent),
   fingerprint: view.fingerprint,
   ip: view.ip,
-  first_seen: toTime(view.signedInAt),
-  last_seen: toTime(view.lastSeenAt),
-  expires_at: toTime(view.expiresAt),
+  first_seen: toInstant(view.signedInAt),
+  last_seen: toInstant(view.lastSeenAt),
+  expires_at: toInstant(view.expiresAt),
   current: view.id === currentId,
   other_device: view.elsewhere && {
     device: describeDevice(view.elsewhere.userAgent),
     fingerprint: view.elsewhere.fingerprint,
     ip: view.elsewhere.ip,
-    seen_at: toTime(view.elsewhere.at),
+    seen_at: toInstant(view.elsewhere.at),
   },
 });
-
-const toTime = (seconds: number): string => new Date(seconds * 1_000).toISOString();

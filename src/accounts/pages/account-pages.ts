@@ -13,9 +13,10 @@ import { parseContact } from '../contact.ts';
 import type { ChangeOutcome, Confirmation, Credentials } from '../credentials.ts';
 import type { DeviceCookie } from './device-cookie.ts';
 import { goOn } from './interaction-routes.ts';
-import { busyOr, errorsOf, inWords, Line, Password } from './page.ts';
+import { busyOr, errorsOf, Line, Password } from './page.ts';
 import type { Pages } from './page.ts';
 import type { Recovery } from '../recovery.ts';
+import { wishesOf } from './wishes.ts';
 
 export interface AccountPageOptions {
   readonly pages: Pages;
@@ -33,6 +34,8 @@ export interface AccountPageOptions {
     list(accountId: string): Promise<readonly ConnectedApplication[]>;
     revoke(accountId: string, clientId: string): Promise<boolean>;
   };
+  /** The resource that stands for the VPN. */
+  readonly vpnResource: string;
 }
 
 export interface Person {
@@ -59,6 +62,7 @@ const NOTICES: readonly string[] = [
   'account.profile.nameSaved',
   'account.profile.contactSaved',
   'account.profile.emailSent',
+  'account.profile.linkSent',
   'account.password.changed',
   'account.sessions.ended',
   'account.sessions.othersEnded',
@@ -200,15 +204,15 @@ export async function showSessions(
 }
 
 export async function showApplications(
-  { pages, applications }: AccountPageOptions,
+  { pages, applications, vpnResource }: AccountPageOptions,
   ctx: Context,
   { account }: Person,
 ): Promise<void> {
-  const rows = (await applications.list(account.id)).map(({ clientId, name, scopes, grantedAt }) => ({
-    id: clientId,
-    name,
-    since: grantedAt,
-    scopes: scopes.map(inWords),
+  const rows = (await applications.list(account.id)).map((application) => ({
+    id: application.clientId,
+    name: application.name,
+    since: application.grantedAt,
+    scopes: wishesOf({ missing: application, scopes: [], vpnResource, client: application }),
   }));
   pages.show(ctx, 'account/applications', { account, rows, ...noticeOf(ctx) });
 }

@@ -63,7 +63,7 @@ const formsOf = (options: AccountRouteOptions): Readonly<Record<string, Handler>
     '/verification': async (ctx, { account }) => {
       await pages.read(ctx, Nothing);
       await recovery.requestVerification(account, pages.localeOf(ctx));
-      done(ctx, '/account', 'account.profile.emailSent');
+      done(ctx, '/account', 'account.profile.linkSent');
     },
     '/password': (ctx, person) => changePassword(options, ctx, person),
     '/sessions/end': async (ctx, { account }) => {

@@ -114,15 +114,15 @@ const SCOPES_WITH_WORDS: readonly string[] = [
   'customer',
 ];
 
-/** Something that an application asks for: its name, and the key of its text with what that names. */
+/** Something that an application asks for: the scopes or the claim, and the key of its text with what that names. */
 export interface InWords {
-  readonly name: string;
+  readonly names: readonly string[];
   readonly text: string;
-  readonly values?: Readonly<Record<string, string>>;
+  readonly values?: Readonly<Record<string, string | number>>;
 }
 
-/** A scope as its person reads it; those of other services have one text for all, beside their name. */
+/** A scope as its person reads it; one without words has a text for all such, beside its name. */
 export const inWords = (scope: string): InWords => ({
-  name: scope,
+  names: [scope],
   text: `scope.${SCOPES_WITH_WORDS.includes(scope) ? scope : 'other'}`,
 });

@@ -17,6 +17,9 @@ const NewPassword = z.strictObject({ token: Line, newPassword: Password });
 const Token = z.strictObject({ token: Line });
 
 const SIGN_IN = { link: '/account', linkText: 'signIn.submit' } as const;
+/** For whoever may be signed in already. */
+const ACCOUNT = { link: '/account', linkText: 'error.account' } as const;
+const BACK = { link: '/account', linkText: 'forgot.back' } as const;
 const ASK_AGAIN = { link: '/account/forgot', linkText: 'forgot.title' } as const;
 
 export function createRecoveryRoutes(options: RecoveryRouteOptions): Router {
@@ -44,7 +47,8 @@ function addForgot(router: Router, { pages, recovery }: RecoveryRouteOptions): v
       return;
     }
     await recovery.requestReset(email, pages.localeOf(ctx));
-    pages.show(ctx, 'pages/message', { title: 'forgot.sentTitle', text: 'forgot.sentText' }, { status: 202 });
+    const words = { title: 'forgot.sentTitle', text: 'forgot.sentText' };
+    pages.show(ctx, 'pages/message', { ...words, ...BACK }, { status: 202 });
   });
 }
 
@@ -74,7 +78,7 @@ function addReset(router: Router, { pages, recovery }: RecoveryRouteOptions): vo
 
 /** A scanner of mails that opens links uses nothing up: a person presses the button. */
 function addVerify(router: Router, { pages, recovery }: RecoveryRouteOptions): void {
-  const isOver = (ctx: Context): void => pages.show(ctx, 'pages/expired', SIGN_IN, { status: 410 });
+  const isOver = (ctx: Context): void => pages.show(ctx, 'pages/expired', ACCOUNT, { status: 410 });
 
   router.get('/verify', async (ctx) => {
     const token = tokenOf(ctx);
@@ -88,10 +92,10 @@ function addVerify(router: Router, { pages, recovery }: RecoveryRouteOptions): v
     if (outcome.ok) {
       const values = { email: outcome.account.email };
       const words = { title: 'verify.doneTitle', text: 'verify.doneText', values };
-      pages.show(ctx, 'pages/message', { ...words, ...SIGN_IN });
+      pages.show(ctx, 'pages/message', { ...words, ...ACCOUNT });
     } else if (outcome.reason === 'email_taken') {
       const words = { title: 'expired.title', text: 'problem.emailTaken' };
-      pages.show(ctx, 'pages/message', { ...words, ...SIGN_IN }, { status: 409 });
+      pages.show(ctx, 'pages/message', { ...words, ...ACCOUNT }, { status: 409 });
     } else isOver(ctx);
   });
 }

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 
 import { SERVER_ROLES } from '../accounts/registration.ts';
+import { toInstant } from '../instant.ts';
 import type { Figures } from '../statistics/figures.ts';
 import type { Totals } from './options.ts';
 
@@ -141,7 +142,7 @@ export const toStats = (totals: Totals, figures: Figures): z.input<typeof Stats>
   active_sessions: totals.sessions,
   api_keys: totals.apiKeys,
   hours: figures.hours.map((hour) => ({
-    hour: toTime(hour.hourAt),
+    hour: toInstant(hour.hourAt),
     sign_ins: hour.signIns,
     failures: hour.refused,
     lockouts: hour.locked,
@@ -151,5 +152,3 @@ export const toStats = (totals: Totals, figures: Figures): z.input<typeof Stats>
   tokens_by_grant: { ...figures.tokensByGrant },
   top_clients: figures.topClients.map(({ clientId, tokens }) => ({ client_id: clientId, tokens })),
 });
-
-const toTime = (seconds: number): string => new Date(seconds * 1_000).toISOString();

@@ -3,6 +3,7 @@
  * what the set becomes or throws a sentence; standbys that are missing afterwards are the plan's to make.
  */
 import { AppError } from '../errors.ts';
+import { toInstant } from '../instant.ts';
 import {
   ALWAYS,
   algorithmsOf,
@@ -122,7 +123,7 @@ const noKeys = (alg: string): AppError =>
 
 function full<K extends RotationKey>(alg: string, own: readonly Standing<K>[]): AppError {
   const ends = own.flatMap(({ state, until }) => (state === 'retiring' && until !== null ? [until] : []));
-  const when = ends.length === 0 ? '' : `, at ${new Date(Math.min(...ends) * 1_000).toISOString()}`;
+  const when = ends.length === 0 ? '' : `, at ${toInstant(Math.min(...ends))}`;
   const sentence =
     `There are ${own.length} published keys for ${alg}, and ${MAX_PUBLISHED} may be, a standby among them. ` +
     `Wait until the next one has gone${when}, or retire one.`;

@@ -122,7 +122,7 @@ describe('in development', () => {
       ok: false,
       message: 'it did not answer within 2.5 s',
     });
-    expect(performance.now() - startedAt).toBeLessThan(4_000);
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
   });
 
   test('says that nobody answers', async () => {

@@ -3,6 +3,8 @@ import { beforeAll, expect, test } from '@jest/globals';
 import { createLocalJWKSet, jwtVerify } from 'jose';
 import type { JSONWebKeySet } from 'jose';
 
+import { openStorage } from '../../src/storage/open.ts';
+import type { Storage } from '../../src/storage/port.ts';
 import { apply, basic, createClient, createVpnNode, form, getToken, json } from '../support/clients.ts';
 import type { Credentials } from '../support/clients.ts';
 import { describeOnBothStores, startTestServer, useTestServer } from '../support/server.ts';
@@ -231,6 +233,41 @@ describeOnBothStores('the VPN exchange', (store) => {
       expect((await exchange(own, await getToken(own, calm))).status).toBe(200);
       own.advance(61);
       expect((await exchange(own, await getToken(own, busy))).status).toBe(200);
+    } finally {
+      await own.stop();
+    }
+  });
+
+  test('gives nothing to a node that is deleted between any two looks at it', async () => {
+    let looks = 0;
+    let deletedAfter = Infinity;
+    const own = await startTestServer(
+      store,
+      {},
+      {
+        open: async (...at) => {
+          const storage = await openStorage(...at);
+          const find: Storage['clients']['find'] = async (id) => {
+            const found = await storage.clients.find(id);
+            looks += 1;
+            if (looks === deletedAfter) await storage.clients.delete(id);
+            return found;
+          };
+          return { ...storage, clients: { ...storage.clients, find } };
+        },
+      },
+    );
+    try {
+      const statusOf = async (after: number): Promise<number> => {
+        const token = await getToken(own, await createVpnNode(own));
+        looks = 0;
+        deletedAfter = after;
+        return (await exchange(own, token)).status;
+      };
+      expect(await statusOf(Infinity)).toBe(200);
+      const all = looks;
+      expect(all).toBeGreaterThan(1);
+      for (let after = 1; after < all; after += 1) expect([401, 403]).toContain(await statusOf(after));
     } finally {
       await own.stop();
     }

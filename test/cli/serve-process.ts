@@ -29,9 +29,6 @@ export interface ServeProcess {
 /** An empty folder; the system clears its temporary files. */
 export const makeFolder = (): string => mkdtempSync(join(tmpdir(), 'portcullis-serve-'));
 
-// What Node made of the sources is kept between starts: it is half of the work of a short command.
-const COMPILED = join(ROOT, 'node_modules/.cache/portcullis/compiled');
-
 /** Starts any command with nothing of this process's environment but what programs need to run. */
 export function start(
   command: string,
@@ -39,11 +36,7 @@ export function start(
   { cwd, env = {} }: { readonly cwd: string; readonly env?: Readonly<Record<string, string>> },
 ): ServeProcess {
   const { PATH = '', HOME = '' } = process.env;
-  const child = spawn(command, argv, {
-    cwd,
-    env: { PATH, HOME, NODE_COMPILE_CACHE: COMPILED, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const child = spawn(command, argv, { cwd, env: { PATH, HOME, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   const texts = { out: '', err: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => void (texts.out += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => void (texts.err += text));

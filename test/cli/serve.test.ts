@@ -2,7 +2,7 @@
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { delimiter, join } from 'node:path';
@@ -68,6 +68,11 @@ describe('what it prints', () => {
     expect(second.err()).not.toContain('client_secret');
     expect(second.err()).toContain('npm run -s portcullis -- vpn-nodes create my-node');
     await stop(second);
+  });
+
+  test('keeps what Node made of the sources among the dependencies, for a quick next start', async () => {
+    await stop(await serving());
+    expect(readdirSync(join(ROOT, 'node_modules/.cache/portcullis')).length).toBeGreaterThan(0);
   });
 
   test.each(['test', 'production'])('makes no demo node in %s', async (environment) => {

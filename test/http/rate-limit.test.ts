@@ -95,7 +95,7 @@ describeOnBothStores('forms without a sign-in', (store) => {
     expect(refused.headers.get('Cache-Control')).toBe('no-store');
     const html = await refused.text();
     expect(html).toContain('<html lang="de"');
-    expect(html).toMatch(/Aus Ihrem Netz kamen zu viele Anfragen\. .* in (60|59) Minuten erneut/);
+    expect(html).toMatch(/mehr Anfragen, als erlaubt sind\. .* in (60|59) Minuten erneut/);
   });
 
   test('share one count, under every spelling of their paths, and are an OAuth error to a program', async () => {

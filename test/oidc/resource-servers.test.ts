@@ -217,7 +217,7 @@ describeOnBothStores('resource servers', (store) => {
   test('introspection and revocation refuse a request without client authentication or token', async () => {
     const node = await createVpnNode(server());
     for (const path of ['/introspect', '/revoke']) {
-      expect((await server().request(path, form({ token: 'x' }))).status).toBe(400);
+      expect((await server().request(path, form({ token: 'x' }))).status).toBe(401);
       const wrong = { ...node, secret: 'x'.repeat(43) };
       expect((await server().request(path, form({ token: 'x' }, basic(wrong)))).status).toBe(401);
       expect((await server().request(path, form({}, basic(node)))).status).toBe(400);

@@ -168,7 +168,7 @@ const RULES: readonly Rule[] = [
       'sdk/node/node.ts',
     ],
   },
-  { place: 'main.ts', may: ['node:process', 'cli/'] },
+  { place: 'main.ts', may: ['node:module', 'node:path', 'node:process', 'cli/'] },
 ];
 
 function parse(path: string, text: string): Source {

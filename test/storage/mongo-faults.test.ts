@@ -4,6 +4,7 @@ import mongoose from 'mongoose';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { openMongoStorage } from '../../src/storage/mongo/storage.ts';
 import type { Storage } from '../../src/storage/port.ts';
@@ -62,6 +63,11 @@ function stoppedMongod({ uri, members }: TestMongo): void {
   const signal = (name: 'SIGSTOP' | 'SIGCONT'): void => {
     for (const { pid } of members) process.kill(pid, name);
   };
+  /** Its threads go on until they get to know of it. */
+  const stop = async (): Promise<void> => {
+    signal('SIGSTOP');
+    await sleep(100);
+  };
   let storage: Storage;
   beforeAll(async () => {
     storage = await openMongoStorage({ uri, databaseName: 'stopped' });
@@ -70,7 +76,7 @@ function stoppedMongod({ uri, members }: TestMongo): void {
 
   test('makes every call fail as unavailable in time, also those that queue behind others', async () => {
     const calls = everyCall(storage);
-    signal('SIGSTOP');
+    await stop();
     const outcomes = calls.map((call) => expectUnavailable(call, MAX_CROWDED_MS));
     // These find a turn of the group under way.
     await nextTurn();
@@ -87,7 +93,7 @@ function stoppedMongod({ uri, members }: TestMongo): void {
 
   test('bounds the number of callers that wait', async () => {
     const { artifacts } = storage;
-    signal('SIGSTOP');
+    await stop();
     try {
       const waiting = Array.from({ length: 10_000 }, () =>
         expect(artifacts.find('A', 'a', NOW)).rejects.toMatchObject(UNAVAILABLE),
@@ -104,9 +110,12 @@ function stoppedMongod({ uri, members }: TestMongo): void {
     const { artifacts } = storage;
     const artifact = { model: 'AuthorizationCode', id: randomUUID(), payload: {}, expiresAt: LATER };
     await artifacts.upsert(artifact);
-    signal('SIGSTOP');
-    await expectUnavailable(() => artifacts.consume(artifact.model, randomUUID(), NOW));
-    signal('SIGCONT');
+    await stop();
+    try {
+      await expectUnavailable(() => artifacts.consume(artifact.model, randomUUID(), NOW));
+    } finally {
+      signal('SIGCONT');
+    }
     const begin = performance.now();
     await succeed(() => storage.ping());
     expect(performance.now() - begin).toBeLessThan(MAX_CROWDED_MS);

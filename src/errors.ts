@@ -63,6 +63,9 @@ export function isAppError(error: unknown, code?: ErrorCode): error is AppError 
   return code === undefined || error.code === code;
 }
 
+/** What an error says, whatever was thrown. */
+export const messageOf = (error: unknown): string => (Error.isError(error) ? error.message : String(error));
+
 /** The store cannot answer now: every endpoint says 503 with Retry-After, never `invalid_*`. */
 export function storeUnavailable(cause: unknown): AppError {
   return new AppError('store_unavailable', 'The token store cannot answer just now; try again in a moment.', {

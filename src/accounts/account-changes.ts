@@ -1,6 +1,6 @@
 /** Changing an account by compare-and-set: what another one changed meanwhile is read again, never overwritten. */
 import { AppError } from '../errors.ts';
-import type { Account, AccountStore } from '../storage/port.ts';
+import type { Account, AccountStore, OneTimeTokenStore } from '../storage/port.ts';
 
 // Each lost race means that another change was made, so a handful suffices for all that is not an attack.
 const MAX_ATTEMPTS = 10;
@@ -42,3 +42,23 @@ export async function betweenEndings<T>(
   await end(true);
   return changed;
 }
+
+export interface CredentialChangeOptions extends ChangeOptions {
+  /** Ends the account's sessions and what they got; all but one where that is given. */
+  readonly endSessions: (accountId: string, exceptUid: string | null, isTold: boolean) => Promise<void>;
+  readonly oneTimeTokens: Pick<OneTimeTokenStore, 'revokeAccount'>;
+}
+
+/** `changeAccount` for what signs people in: between two endings of all sessions, but that of `exceptUid`. */
+export const changeCredential = (
+  accountId: string,
+  exceptUid: string | null,
+  edit: (account: Account) => Account | null,
+  options: CredentialChangeOptions,
+): Promise<Account | null> => {
+  const end = async (isTold: boolean): Promise<void> => {
+    await options.endSessions(accountId, exceptUid, isTold);
+    await options.oneTimeTokens.revokeAccount(accountId); // a link that somebody else asked for would undo it
+  };
+  return betweenEndings(end, () => changeAccount(accountId, edit, options));
+};

@@ -7,7 +7,8 @@ import type { Locale } from '../i18n/locale.ts';
 import { toInstant } from '../instant.ts';
 import type { Mailer } from '../mail/mailer.ts';
 import type { Account, AccountStore, OneTimeTokenStore } from '../storage/port.ts';
-import { betweenEndings, changeAccount } from './account-changes.ts';
+import { changeCredential } from './account-changes.ts';
+import type { CredentialChangeOptions } from './account-changes.ts';
 import type { AccountEvents } from './events.ts';
 import { parseEmail } from './identity.ts';
 import type { FieldFault } from './identity.ts';
@@ -27,8 +28,7 @@ export interface CredentialsOptions extends MailLimitOptions {
   readonly oneTimeTokens: OneTimeTokenStore;
   readonly hasher: PasswordHasher;
   readonly lockout: Lockout;
-  /** Ends the account's sessions and what they got; all but one where that is given. */
-  readonly endSessions: (accountId: string, exceptUid: string | null, isTold: boolean) => Promise<void>;
+  readonly endSessions: CredentialChangeOptions['endSessions'];
   readonly mailer: Pick<Mailer, 'send'>;
   readonly issuer: string;
   readonly product: string;
@@ -125,11 +125,7 @@ async function changePassword(change: PasswordChange, options: CredentialsOption
   const passwordHash = await hasher.hash(newPassword);
   const replaced = (latest: Account): Account | null =>
     isSamePassword(latest, account) ? withPassword(latest, passwordHash, now()) : null;
-  const end = async (isTold: boolean): Promise<void> => {
-    await options.endSessions(accountId, exceptSessionUid, isTold);
-    await options.oneTimeTokens.revokeAccount(accountId); // a link that somebody else asked for would undo it
-  };
-  const changed = await betweenEndings(end, () => changeAccount(accountId, replaced, options));
+  const changed = await changeCredential(accountId, exceptSessionUid, replaced, options);
   if (changed === null) return { ok: false, reason: 'wrong_password' };
   events.passwordChanged({ accountId, by: 'change', ip });
   await tell(changed, { template: 'changed-password', ip, locale }, options);

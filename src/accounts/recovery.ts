@@ -7,7 +7,8 @@ import { isAppError } from '../errors.ts';
 import type { Locale } from '../i18n/locale.ts';
 import { toInstant } from '../instant.ts';
 import type { Account, AccountStore, OneTimePurpose, OneTimeToken } from '../storage/port.ts';
-import { betweenEndings, changeAccount } from './account-changes.ts';
+import { changeAccount, changeCredential } from './account-changes.ts';
+import type { CredentialChangeOptions } from './account-changes.ts';
 import type { AccountEvents } from './events.ts';
 import { parseEmail } from './identity.ts';
 import type { FieldFault } from './identity.ts';
@@ -28,8 +29,7 @@ export interface RecoveryOptions extends MailedLinksOptions, MailLimitOptions {
   readonly accounts: Pick<AccountStore, 'find' | 'findByEmail' | 'replace'>;
   readonly hasher: PasswordHasher;
   readonly lockout: Pick<Lockout, 'unlock'>;
-  /** Ends the account's sessions and what they got. */
-  readonly endSessions: (accountId: string, exceptUid: null, isTold: boolean) => Promise<void>;
+  readonly endSessions: CredentialChangeOptions['endSessions'];
   readonly product: string;
   readonly events: AccountEvents;
 }
@@ -165,11 +165,7 @@ async function resetPassword(
   // The mail was read, so the address is proven, too.
   const reset = (latest: Account): Account | null =>
     isOwner(latest, email) ? { ...withPassword(latest, passwordHash, now()), isEmailVerified: true } : null;
-  const end = async (isTold: boolean): Promise<void> => {
-    await options.endSessions(id, null, isTold);
-    await options.oneTimeTokens.revokeAccount(id); // a link that somebody else asked for would undo it
-  };
-  const changed = await betweenEndings(end, () => changeAccount(id, reset, options));
+  const changed = await changeCredential(id, null, reset, options);
   if (changed === null) return { ok: false, reason: 'invalid_token' };
   await lockout.unlock(accountSubject(id));
   events.passwordChanged({ accountId: id, by: 'reset', ip });

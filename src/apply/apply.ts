@@ -2,7 +2,7 @@
  * `apply`: makes the store as a file says. Everything is planned, and every conflict told, before anything is
  * written; what the file does not name is left alone. Applying twice changes nothing the second time.
  */
-import { isAppError } from '../errors.ts';
+import { isAppError, messageOf } from '../errors.ts';
 
 /** What saving one item would do. */
 export interface Plan {
@@ -79,8 +79,7 @@ async function saveAll(planned: readonly PlannedItem[], dryRun: boolean): Promis
       const secret = dryRun ? null : (await plan.save()).secret;
       items.push({ section, id, action: plan.action, changes: plan.changes, secret });
     } catch (error) {
-      const message = Error.isError(error) ? error.message : String(error);
-      return { ok: false, faults: [{ path: [section, index], message }], items };
+      return { ok: false, faults: [{ path: [section, index], message: messageOf(error) }], items };
     }
   }
   return { ok: true, items };

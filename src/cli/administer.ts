@@ -6,7 +6,7 @@ import type { Administration } from '../composition/administration.ts';
 import { loadConfig, storeNameOf } from '../config.ts';
 import type { Config, Secrets } from '../config.ts';
 import { describeFaults } from '../config/faults.ts';
-import { isAppError } from '../errors.ts';
+import { isAppError, messageOf } from '../errors.ts';
 import { addConfigFlags, configFlags } from './config-flags.ts';
 import { fail } from './io.ts';
 import type { Io } from './io.ts';
@@ -70,5 +70,3 @@ function refusal(error: unknown, store: string): string {
   }
   return messageOf(error);
 }
-
-const messageOf = (error: unknown): string => (Error.isError(error) ? error.message : String(error));

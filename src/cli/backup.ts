@@ -7,7 +7,7 @@ import { backupPassphrase, sumOf, takeBackup, verifyBackup } from '../compositio
 import type { BackupOutcome, Contents, Counts } from '../composition/administration-backup.ts';
 import { shellWord } from '../composition/administration.ts';
 import type { Config, Secrets } from '../config.ts';
-import { AppError } from '../errors.ts';
+import { AppError, messageOf } from '../errors.ts';
 import { addStoreCommand, withSettings } from './administer.ts';
 import { nearest } from '../config/spelling.ts';
 import { naming, readFrom, writeNewFile } from './backup-file.ts';
@@ -124,10 +124,9 @@ async function takeToFile(io: Io, [config, secrets]: Settings, { output, json }:
 async function take(io: Io, [config, secrets]: Settings): Promise<void> {
   const write = (bytes: Uint8Array): Promise<void> =>
     io.outBytes(bytes).catch((cause: unknown) => {
-      const reason = Error.isError(cause) ? cause.message : String(cause);
       throw new AppError(
         'invalid_request',
-        `Standard output took only a part of it (${reason}): it is no backup.`,
+        `Standard output took only a part of it (${messageOf(cause)}): it is no backup.`,
       );
     });
   const told = showProgress(io);

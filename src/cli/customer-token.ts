@@ -22,6 +22,7 @@ import {
   TokenGenerator,
 } from '../sdk/customers/token-generator.ts';
 import { errorCode } from '../config/secret-sources.ts';
+import { messageOf } from '../errors.ts';
 import { toInstant } from '../instant.ts';
 import { fail, printJson } from './io.ts';
 import type { Io } from './io.ts';
@@ -155,7 +156,7 @@ function readKey(io: Io, keyPath: string, command: Command): string {
   try {
     return readPrivateKeyFile(io, keyPath, WANTED);
   } catch (error) {
-    return command.error(`error: --key-path: ${Error.isError(error) ? error.message : String(error)}`);
+    return command.error(`error: --key-path: ${messageOf(error)}`);
   }
 }
 

@@ -8,6 +8,7 @@ import type { PortcullisServer } from '../app.ts';
 import { loadConfig, storeNameOf } from '../config.ts';
 import type { Config } from '../config.ts';
 import { describeFault, describeFaults } from '../config/faults.ts';
+import { messageOf } from '../errors.ts';
 import { addConfigFlags, configFlags } from './config-flags.ts';
 import { fail } from './io.ts';
 import type { Io } from './io.ts';
@@ -45,7 +46,7 @@ async function serve(io: Io, command: Command): Promise<void> {
     greet(io, loaded.config, server.port, await server.ready);
   } catch (error) {
     if (isAbort(error)) return; // a signal came before it was ready; stopOnSignals ends the process
-    fail(io, Error.isError(error) ? error.message : String(error));
+    fail(io, messageOf(error));
     await server?.stop();
     await end();
   }

@@ -51,7 +51,7 @@ interface LeftView {
 
 export interface RetiredView extends RetirementView, LeftView {}
 
-/** Times as text (RFC 3339). */
+/** What is left without the key, times as text (RFC 3339). */
 export function toLeftView({ ended, left, now }: Retired): LeftView {
   const waiting = left.filter(({ state }) => state === 'next');
   const [turn = null] = waiting.flatMap(({ until }) => until ?? []);

@@ -59,7 +59,12 @@ export function createRefreshWindow(options: WindowOptions): RefreshWindow {
   /** For longer than the window: where the store was away, whoever asks again comes later, and no answer was given away. */
   const isDecidable = ({ consumed }: AdapterPayload): boolean =>
     consumed !== undefined && now() - Number(consumed) < windowSeconds + ANSWER_OUTLIVES_WINDOW_SECONDS;
-  const isInWindow = ({ consumed }: AdapterPayload): boolean => now() - Number(consumed) < windowSeconds;
+  /** Of a token that was used; where it is none, the attempt is a retry, or a use in the place of an unfinished one. */
+  const isReplay = async (attempt: Attempt, id: string, payload: AdapterPayload): Promise<boolean> => {
+    if (!isDecidable(payload)) return true;
+    const isInWindow = now() - Number(payload.consumed) < windowSeconds;
+    return (await settle(attempt, id, { answers, isInWindow })) === 'replay';
+  };
 
   const decorateRefreshToken = (adapter: Adapter): Adapter => ({
     ...adapter,
@@ -69,9 +74,8 @@ export function createRefreshWindow(options: WindowOptions): RefreshWindow {
       if (ctx?.oidc.route !== 'token' || payload === undefined) return payload;
       const attempt = begin(ctx, { value: id, payload });
       const isOwn = Provider.ctx?.oidc.client?.clientId === payload.clientId;
-      if (!isOwn || !isDecidable(payload)) return payload;
-      const what = await settle(attempt, id, { answers, isInWindow: isInWindow(payload) });
-      return what === 'replay' ? payload : unused(payload);
+      if (!isOwn || payload.consumed === undefined) return payload;
+      return (await isReplay(attempt, id, payload)) ? payload : unused(payload);
     },
     consume: async (id) => {
       const attempt = current();
@@ -83,10 +87,7 @@ export function createRefreshWindow(options: WindowOptions): RefreshWindow {
       }
       const payload = await adapter.find(id);
       if (payload === undefined) throw new errors.InvalidGrant('refresh token was revoked meanwhile');
-      const isReplay =
-        !isDecidable(payload) ||
-        (await settle(attempt, id, { answers, isInWindow: isInWindow(payload) })) === 'replay';
-      if (isReplay) await adapter.consume(id); // refuses, and revokes the family
+      if (await isReplay(attempt, id, payload)) await adapter.consume(id); // refuses, and revokes the family
       return undefined;
     },
   });

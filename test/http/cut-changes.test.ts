@@ -14,6 +14,8 @@ import { createVpnNode, getToken } from '../support/clients.ts';
 import { lastMail } from '../support/mail.ts';
 import { describeOnBothStores, startTestServer } from '../support/server.ts';
 import type { TestServer } from '../support/server.ts';
+import { wrapCalls } from '../support/wrapped-storage.ts';
+import type { Around } from '../support/wrapped-storage.ts';
 import { enrol, makeNodeKey, offer } from '../vpn/node-keys.ts';
 
 const AUTH = '/api/v1/auth';
@@ -23,23 +25,18 @@ const NEXT_PASSWORD = 'green walrus typewriter stone';
 function createCut() {
   let last: string | null = null;
   let isAway = false;
-  const wrap = <T extends object>(target: T, prefix: string): T =>
-    new Proxy(target, {
-      get: (of, name) => {
-        const value: unknown = Reflect.get(of, name);
-        const call = prefix + String(name);
-        if (typeof value === 'object' && value !== null) return wrap(value, `${call}.`);
-        if (typeof value !== 'function' || call === 'close' || call === 'snapshot') return value;
-        return async (...given: unknown[]): Promise<unknown> => {
-          if (isAway) throw storeUnavailable(new Error('cut'));
-          const result: unknown = await Reflect.apply(value, of, given);
-          if (call === last) isAway = true;
-          return result;
-        };
-      },
-    });
+  const around: Around = async (call, run) => {
+    if (isAway) throw storeUnavailable(new Error('cut'));
+    const result: unknown = await run();
+    if (call === last) isAway = true;
+    return result;
+  };
   return {
-    wrap: (storage: Storage): Storage => wrap(storage, ''),
+    // Not its end, nor what is no promise.
+    wrap: (storage: Storage): Storage => ({
+      ...wrapCalls(storage, around),
+      ...{ close: storage.close, snapshot: storage.snapshot },
+    }),
     after: (call: string): void => {
       last = call;
     },

@@ -21,28 +21,17 @@ import {
 } from '../support/clients.ts';
 import { describeOnBothStores, startTestServer } from '../support/server.ts';
 import type { TestServer } from '../support/server.ts';
+import { wrapCalls } from '../support/wrapped-storage.ts';
 import { enrolled, makeNodeKey, offer, proofOf, rotationOf } from '../vpn/node-keys.ts';
 
 type Fault = Readonly<{ call: string; error: Error }>;
 
 /** The real store, but for one call that fails as long as `fault()` names it. */
-function withFaults(storage: Storage, fault: () => Fault | null): Storage {
-  const wrap = <T extends object>(target: T, prefix: string): T =>
-    new Proxy(target, {
-      get: (of, name) => {
-        const value: unknown = Reflect.get(of, name);
-        const call = prefix + String(name);
-        if (typeof value === 'object' && value !== null) return wrap(value, `${call}.`);
-        if (typeof value !== 'function') return value;
-        return (...given: unknown[]): unknown => {
-          const active = fault();
-          if (active?.call === call) return Promise.reject(active.error);
-          return Reflect.apply(value, of, given);
-        };
-      },
-    });
-  return wrap(storage, '');
-}
+const withFaults = (storage: Storage, fault: () => Fault | null): Storage =>
+  wrapCalls(storage, (call, run) => {
+    const active = fault();
+    return active?.call === call ? Promise.reject(active.error) : run();
+  });
 
 describeOnBothStores('a store that cannot answer', (store) => {
   let fault: Fault | null = null;

@@ -2,6 +2,7 @@
 import { setImmediate, setTimeout } from 'node:timers/promises';
 
 import type { Storage } from '../../src/storage/port.ts';
+import { wrapCalls } from './wrapped-storage.ts';
 
 const MAX_TURNS = 8;
 const MAX_MS = 3;
@@ -10,21 +11,7 @@ type Delay = () => Promise<void>;
 
 /** Delays every call before and after, as `delay` says: by some turns of the event loop or by up to 3 ms. */
 export function withLatency(storage: Storage, delay: Delay = delayAtRandom): Storage {
-  return slow(storage, delay);
-}
-
-type Method = (...args: unknown[]) => unknown;
-
-const isMethod = (member: unknown): member is Method => typeof member === 'function';
-
-function slow<T extends object>(target: T, delay: Delay): T {
-  return new Proxy(target, {
-    get: (_, key) => {
-      const member: unknown = Reflect.get(target, key);
-      if (isMethod(member)) return (...args: unknown[]) => slowCall(() => member.apply(target, args), delay);
-      return typeof member === 'object' && member !== null ? slow(member, delay) : member;
-    },
-  });
+  return wrapCalls(storage, (_call, run) => slowCall(run, delay));
 }
 
 async function slowCall(call: () => unknown, delay: Delay): Promise<unknown> {

@@ -48,7 +48,7 @@ const server = await startServer({
   config,
   secrets,
   // Log lines are made and written as in production, to a place that keeps none.
-  logDestination: pino.destination({ dest: '/dev/null', sync: false, minLength: 4096 }),
+  logDestination: pino.destination({ dest: '/dev/null', sync: false, minLength: 8_192 }),
 });
 await server.ready;
 process.send?.({ port: server.port });

@@ -68,7 +68,7 @@ function openLog(io: Io): Log {
   const logDestination = pino.destination({
     dest: 1,
     sync: false,
-    minLength: 4096,
+    minLength: 8_192,
     maxLength: LOG_MAX_WAITING_BYTES,
   });
   logDestination.on('error', (error: Error) => {

@@ -21,7 +21,7 @@ import { toInstant } from '../instant.ts';
 import { createSealer } from '../keys/sealer.ts';
 import { foldName } from '../names.ts';
 import { referencesOf } from '../oidc/references.ts';
-import { openRestoreTarget, openStorage } from '../storage/open.ts';
+import { COMMAND_TIMEOUT_MS, openRestoreTarget, openStorage } from '../storage/open.ts';
 import type { Storage } from '../storage/port.ts';
 import { readVersion } from '../version.ts';
 import { unlock } from './sealed.ts';
@@ -55,7 +55,7 @@ export async function takeBackup(
   secrets: Secrets,
   { to, write, onProgress }: BackupRequest,
 ): Promise<BackupOutcome> {
-  const storage = await openStorage(secrets.databaseUrl);
+  const storage = await openStorage(secrets.databaseUrl, COMMAND_TIMEOUT_MS);
   try {
     const isRecorded = await record(await openAudit(storage, secrets), 'store.backup', { to });
     const createdAt = toInstant(now());
@@ -104,7 +104,7 @@ export async function restoreBackup(
 }
 
 async function recordRestore(secrets: Secrets, { header, counts }: Restored): Promise<boolean> {
-  const storage = await openStorage(secrets.databaseUrl);
+  const storage = await openStorage(secrets.databaseUrl, COMMAND_TIMEOUT_MS);
   try {
     const details = { created_at: header.createdAt, records: sumOf(counts) };
     return await record(await openAudit(storage, secrets), 'store.restore', details);

@@ -45,13 +45,12 @@ import { createVpnEndings } from './revocations.ts';
 import type { VpnEndings } from './revocations.ts';
 import { reencrypt, unlock } from './sealed.ts';
 import type { Reencryption } from './sealed.ts';
-import { openStorage } from '../storage/open.ts';
+import { COMMAND_TIMEOUT_MS, openStorage } from '../storage/open.ts';
 import type { Storage } from '../storage/port.ts';
 
 const DEMO_NODE_ID = 'demo-node';
 // Nobody waits at the other end of a request, and an import makes many at once.
 const AUDIT_WAIT_MS = 30_000;
-const COMMAND_TIMEOUT_MS = 5_000;
 
 export { SERVER_ROLES } from '../accounts/registration.ts';
 export type { CustomerView } from './administration-customers.ts';

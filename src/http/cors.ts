@@ -1,7 +1,7 @@
 /**
  * Which other origins may read answers (Fetch standard, RFC 9700 2.6): the configured ones, exactly, and where an
- * app in a browser calls, those that a client's redirect URIs have. It is decided here for every path; what the
- * engine wrote of its own is taken out again.
+ * app in a browser calls, those that a client's redirect URIs have. It is decided here for every path, in the place of
+ * the engine.
  */
 import type { Context } from 'koa';
 
@@ -18,6 +18,8 @@ export type Readers = 'nobody' | 'configured' | 'clients';
 export interface Cors {
   /** Answers an OPTIONS request: 204, with permission for an allowed origin. */
   answerPreflight(ctx: Context, methods: readonly string[], readers: Readers): Promise<void>;
+  /** Keeps the engine, which adds no permission to one that stands there, from giving any; until mark() decides. */
+  reserve(ctx: Context): void;
   /** Marks an answer as readable by an allowed origin, and by no other. */
   mark(ctx: Context, readers: Readers): Promise<void> | undefined;
 }
@@ -28,6 +30,10 @@ export interface CorsOptions {
   /** True for an origin of a registered redirect URI. */
   readonly isClientOrigin: (origin: string) => Promise<boolean>;
 }
+
+const reserve = (ctx: Context): void => {
+  ctx.res.setHeader('Access-Control-Expose-Headers', EXPOSED);
+};
 
 /** Makes the rules. */
 export function createCors({ allowedOrigins, isClientOrigin }: CorsOptions): Cors {
@@ -54,12 +60,11 @@ export function createCors({ allowedOrigins, isClientOrigin }: CorsOptions): Cor
       ctx.res.removeHeader('Vary');
     } else ctx.res.setHeader('Vary', 'Origin');
     if (origin === null) {
-      ctx.res.removeHeader('Access-Control-Allow-Origin');
       ctx.res.removeHeader('Access-Control-Expose-Headers');
       return;
     }
     ctx.set('Access-Control-Allow-Origin', origin);
-    ctx.set('Access-Control-Expose-Headers', EXPOSED);
+    reserve(ctx);
   };
   // Without a promise where no script asks: every request of a server passes here.
   const mark = (ctx: Context, readers: Readers): Promise<void> | undefined => {
@@ -71,6 +76,7 @@ export function createCors({ allowedOrigins, isClientOrigin }: CorsOptions): Cor
     write(ctx, readers, await allowedOrigin(ctx, readers));
 
   return {
+    reserve,
     mark,
     answerPreflight: async (ctx, methods, readers) => {
       ctx.status = 204;

@@ -111,6 +111,7 @@ export function createProtocolRoutes({ engine, cors, jwksMaxAgeSeconds }: Protoc
       await cors.answerPreflight(ctx, endpoint.methods, endpoint.readers);
       return;
     }
+    cors.reserve(ctx);
     try {
       assertMethod(ctx, endpoint.methods);
       if (ctx.method === 'POST') assertFormBody(ctx);

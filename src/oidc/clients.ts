@@ -29,8 +29,14 @@ export const CLIENT_PROPERTIES = [
 export function toEngineClient(client: Client, now: number): AdapterPayload {
   if (client.keys?.some(({ expiresAt }) => expiresAt !== null) === true) return convert(client, now);
   let known = converted.get(client);
-  if (known === undefined) converted.set(client, (known = convert(client, now)));
+  if (known === undefined) converted.set(client, (known = withDigest(convert(client, now))));
   return known;
+}
+
+/** The engine recognizes a client by what JSON makes of it, in every request: that is worked out once. */
+function withDigest(payload: AdapterPayload): AdapterPayload {
+  const known = digest(JSON.stringify(payload));
+  return Object.defineProperty(payload, 'toJSON', { value: () => known });
 }
 
 // A store that gives the same object for an unchanged record has it converted once. Not where a key comes to its end:

@@ -6,6 +6,9 @@ import { openSqliteStorage } from './sqlite/storage.ts';
 
 const SQLITE = 'sqlite:';
 
+/** For commands: nobody waits at the other end of a request, and an answer that comes late is better than none. */
+export const COMMAND_TIMEOUT_MS = 5_000;
+
 /**
  * `sqlite:PATH` or `mongodb…`, as the configuration checked it. No call waits longer than `timeoutMs`. Rejects with
  * AppError('store_unavailable') where trying again may help, with a plain Error and its remedy where it will not.

@@ -22,7 +22,7 @@ export function createUpsert(model: Model<ArtifactRow>, calls: Calls): ArtifactS
   const insert = createGroup<Artifact, boolean>(
     calls,
     async (artifacts, options) => {
-      const rows = [...artifacts].map(([id, artifact]) => ({ _id: id, ...changeTo(artifact).$set }));
+      const rows = [...artifacts].map(([id, artifact]) => ({ _id: id, ...fieldsOf(artifact) }));
       const write = model.insertMany(rows, { ...options, ordered: false, lean: true });
       const errors = await itemErrors(artifacts.keys(), write);
       return (key) => !isDuplicateKey(errors.get(key)) && isDone(errors.get(key));
@@ -50,19 +50,23 @@ export function createUpsert(model: Model<ArtifactRow>, calls: Calls): ArtifactS
 
 export const dateOf = (seconds: number): Date => new Date(seconds * 1000);
 
+function fieldsOf(artifact: Artifact): Omit<ArtifactRow, '_id'> {
+  const { model, payload, expiresAt, grantId, accountId, uid, userCode } = artifact;
+  return {
+    model,
+    payload: JSON.stringify(payload),
+    expiresAt: dateOf(expiresAt),
+    ...(grantId !== undefined && { grantId }),
+    ...(accountId !== undefined && { accountId }),
+    ...(uid !== undefined && { uid }),
+    ...(userCode !== undefined && { userCode }),
+  };
+}
+
 /** The update that makes a row hold this artifact; whether it was consumed stays as it is. */
 export function changeTo(artifact: Artifact) {
-  const given = LINKS.filter((name) => artifact[name] !== undefined);
   const absent = LINKS.filter((name) => artifact[name] === undefined);
-  return {
-    $set: {
-      model: artifact.model,
-      payload: JSON.stringify(artifact.payload),
-      expiresAt: dateOf(artifact.expiresAt),
-      ...Object.fromEntries(given.map((name) => [name, artifact[name]])),
-    },
-    $unset: Object.fromEntries(absent.map((name) => [name, 1])),
-  };
+  return { $set: fieldsOf(artifact), $unset: Object.fromEntries(absent.map((name) => [name, 1])) };
 }
 
 function isDone(error: unknown): true {

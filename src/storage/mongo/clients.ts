@@ -2,6 +2,7 @@
 import type { Model } from 'mongoose';
 
 import { AppError } from '../../errors.ts';
+import { createRecordParser } from '../parsed.ts';
 import type { Client, ClientStore } from '../port.ts';
 import type { Calls } from './calls.ts';
 import { isDuplicateKey } from './errors.ts';
@@ -11,6 +12,7 @@ import type { ClientRow } from './rows.ts';
 
 export function createClientStore(model: Model<ClientRow>, calls: Calls): ClientStore {
   const find = createFinder(model, calls);
+  const parse = createRecordParser<Client>();
   const readPage = createPageReader(model, calls, '_id', toClient);
 
   return {
@@ -25,7 +27,7 @@ export function createClientStore(model: Model<ClientRow>, calls: Calls): Client
     },
     find: async (clientId) => {
       const row = await find(clientId);
-      return row && toClient(row);
+      return row && parse(clientId, row.record);
     },
     findSpelling: async (clientId) => {
       const row = await findConfirmed(calls, (options) =>

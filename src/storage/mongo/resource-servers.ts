@@ -2,6 +2,7 @@
 import type { Model } from 'mongoose';
 
 import { AppError } from '../../errors.ts';
+import { createRecordParser } from '../parsed.ts';
 import type { ResourceServer, ResourceServerStore } from '../port.ts';
 import type { Calls } from './calls.ts';
 import { isDuplicateKey } from './errors.ts';
@@ -14,6 +15,7 @@ export function createResourceServerStore(
   calls: Calls,
 ): ResourceServerStore {
   const find = createFinder(model, calls);
+  const parse = createRecordParser<ResourceServer>();
   const readPage = createPageReader(model, calls, '_id', toResourceServer);
 
   return {
@@ -31,7 +33,7 @@ export function createResourceServerStore(
     },
     find: async (identifier) => {
       const row = await find(identifier);
-      return row && toResourceServer(row);
+      return row && parse(identifier, row.record);
     },
     findByAudience: async (audience) => {
       const row = await findConfirmed(calls, (options) =>

@@ -1,10 +1,9 @@
 /** Records kept as JSON in a column: reading one, and pages of them. */
 import type { StatementSync } from 'node:sqlite';
 
+import { createRecordParser } from '../parsed.ts';
 import type { Page } from '../port.ts';
 import type { Row } from './statements.ts';
-
-const MAX_PARSED = 1_000;
 
 export interface RecordReader<T> {
   find(id: string): T | null;
@@ -14,25 +13,16 @@ export interface RecordReader<T> {
 
 /**
  * Finds records by `select`, whose one parameter is the id. A record that many requests of one turn of the event
- * loop ask for is read once in that turn: each read after a commit costs as much as a tenth of a token. A record
- * is parsed once: the text in the store is compared with the last one seen. A change by another process is seen in
- * the next turn.
+ * loop ask for is read once in that turn: each read after a commit costs as much as a tenth of a token. A change by
+ * another process is seen in the next turn.
  */
 export function createRecordReader<T>(select: StatementSync): RecordReader<T> {
-  const parsed = new Map<string, { readonly text: string; readonly record: T }>();
+  const parse = createRecordParser<T>();
   const inThisTurn = new Map<string, T | null>();
   const forget = (): void => inThisTurn.clear();
-
   const read = (id: string): T | null => {
     const row = select.get(id);
-    if (row === undefined) return null;
-    const text = String(row['record']);
-    const known = parsed.get(id);
-    if (known?.text === text) return known.record;
-    const record = parseRecord<T>(row);
-    if (parsed.size >= MAX_PARSED) parsed.clear();
-    parsed.set(id, { text, record });
-    return record;
+    return row === undefined ? null : parse(id, String(row['record']));
   };
 
   return {

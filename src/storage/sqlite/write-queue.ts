@@ -1,5 +1,5 @@
 /**
- * The queue before the writer thread. What comes in one turn of the event loop goes there in small batches; the
+ * The queue before the writer thread. What comes in one turn of the event loop goes there in a few parts; the
  * thread commits all that has arrived as one transaction, so the next one forms while this one reaches the disk.
  * Nobody waits longer than the port allows, also where the disk hangs.
  */
@@ -17,8 +17,12 @@ import type {
 } from './statements.ts';
 
 const MAX_WAITING = 10_000;
-// A message costs about as much as a statement; a turn is long, and its first writes need not wait for its last.
-const BATCH = 8;
+// A turn is long, and its first writes need not wait for its last: they go in parts, so that the thread commits one while
+// the next comes together. Each part costs two wake-ups and a sync of the disk, so there are as few as keep both busy.
+const PARTS = 4;
+const LEAST_PART = 8;
+const MOST_PART = 64;
+const FORGETTING = 0.95;
 const WATCH_MS = 250;
 
 interface Waiting {
@@ -40,6 +44,8 @@ export interface WriteQueue {
 /** Makes the queue of one store; its thread starts with the first write. */
 export function createWriteQueue(path: string, timeoutMs = STORE_TIMEOUT_MS): WriteQueue {
   let unsent: Waiting[] = [];
+  /** How many writes lately waited at once. */
+  let crowd = 0;
   let isScheduled = false;
   let isClosed = false;
   let whenIdle: (() => void) | null = null;
@@ -57,6 +63,7 @@ export function createWriteQueue(path: string, timeoutMs = STORE_TIMEOUT_MS): Wr
   });
   const send = (): void => {
     if (unsent.length === 0) return;
+    crowd = Math.max(waiting(), crowd * FORGETTING);
     thread.send(unsent);
     unsent = [];
   };
@@ -69,6 +76,7 @@ export function createWriteQueue(path: string, timeoutMs = STORE_TIMEOUT_MS): Wr
     });
   };
   const waiting = (): number => unsent.length + thread.sent().length;
+  const part = (): number => Math.min(Math.max(crowd / PARTS, LEAST_PART), MOST_PART);
   const watch = setInterval(() => {
     const oldest = thread.sent()[0] ?? unsent[0];
     if (oldest !== undefined && oldest.giveUpAt < performance.now())
@@ -85,7 +93,7 @@ export function createWriteQueue(path: string, timeoutMs = STORE_TIMEOUT_MS): Wr
         }
         const giveUpAt = performance.now() + timeoutMs;
         unsent.push({ statement: [name, parameters], resolve, reject, giveUpAt });
-        if (unsent.length >= BATCH) send();
+        if (unsent.length >= part()) send();
         else schedule();
       }),
     isFailing: thread.isFailing,

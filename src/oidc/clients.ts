@@ -33,15 +33,15 @@ export function toEngineClient(client: Client, now: number): AdapterPayload {
   return known;
 }
 
+// A store that gives the same object for an unchanged record has it converted once. Not where a key comes to its end:
+// then it is another one, without the record having changed.
+const converted = new WeakMap<Client, AdapterPayload>();
+
 /** The engine recognizes a client by what JSON makes of it, in every request: that is worked out once. */
 function withDigest(payload: AdapterPayload): AdapterPayload {
   const known = digest(JSON.stringify(payload));
   return Object.defineProperty(payload, 'toJSON', { value: () => known });
 }
-
-// A store that gives the same object for an unchanged record has it converted once. Not where a key comes to its end:
-// then it is another one, without the record having changed.
-const converted = new WeakMap<Client, AdapterPayload>();
 
 function convert(client: Client, now: number): AdapterPayload {
   const { clientId, isVpnNode: isNode, metadata, scopes, secrets } = client;

@@ -103,8 +103,6 @@ export function toConfiguration(options: ConfigurationOptions, additions: Additi
     extraClientMetadata: { properties: [...CLIENT_PROPERTIES] },
     pkce: { required: isPkceRequired },
     allowOmittingSingleRegisteredRedirectUri: false,
-    // Origins are decided before the engine (http/cors.ts); it must not decide again.
-    clientBasedCORS: () => true,
     cookies: engineCookies(issuer, cookieSecrets),
     findAccount: createFindAccount(findActiveAccount, marks, options.customers),
     loadExistingGrant: grants.loadExistingGrant,

@@ -35,7 +35,8 @@ function createCut() {
     // Not its end, nor what is no promise.
     wrap: (storage: Storage): Storage => ({
       ...wrapCalls(storage, around),
-      ...{ close: storage.close, snapshot: storage.snapshot },
+      close: storage.close,
+      snapshot: storage.snapshot,
     }),
     after: (call: string): void => {
       last = call;

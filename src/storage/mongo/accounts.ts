@@ -6,26 +6,17 @@ import { AppError } from '../../errors.ts';
 import type { Account, AccountFilter, AccountStore } from '../port.ts';
 import type { Calls } from './calls.ts';
 import { isDuplicateKey } from './errors.ts';
-import { createFinder, findConfirmed, readOptions } from './finder.ts';
+import { createRecordFinder, readOptions } from './finder.ts';
 import { createPageReader } from './paging.ts';
 import type { AccountRow } from './rows.ts';
 
 export function createAccountStore(model: Model<AccountRow>, calls: Calls): AccountStore {
-  const find = createFinder(model, calls);
+  const { find, findBy } = createRecordFinder<Account, AccountRow>(model, calls);
   const readPage = createPageReader(model, calls, 'username', toAccount);
-  const findBy = async (key: { readonly username: string } | { readonly emailKey: string }) => {
-    const row = await findConfirmed(calls, (options) =>
-      model.findOne(key, null, options).lean<AccountRow>().exec(),
-    );
-    return row && toAccount(row);
-  };
 
   return {
     create: (account) => create(model, calls, account),
-    find: async (id) => {
-      const row = await find(id);
-      return row && toAccount(row);
-    },
+    find,
     findByUsername: (username) => findBy({ username }),
     findByEmail: (emailKey) => findBy({ emailKey }),
     replace: (account) => replace(model, calls, account),

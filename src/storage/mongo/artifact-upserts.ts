@@ -51,15 +51,12 @@ export function createUpsert(model: Model<ArtifactRow>, calls: Calls): ArtifactS
 export const dateOf = (seconds: number): Date => new Date(seconds * 1000);
 
 function fieldsOf(artifact: Artifact): Omit<ArtifactRow, '_id'> {
-  const { model, payload, expiresAt, grantId, accountId, uid, userCode } = artifact;
+  const given = LINKS.filter((name) => artifact[name] !== undefined);
   return {
-    model,
-    payload: JSON.stringify(payload),
-    expiresAt: dateOf(expiresAt),
-    ...(grantId !== undefined && { grantId }),
-    ...(accountId !== undefined && { accountId }),
-    ...(uid !== undefined && { uid }),
-    ...(userCode !== undefined && { userCode }),
+    model: artifact.model,
+    payload: JSON.stringify(artifact.payload),
+    expiresAt: dateOf(artifact.expiresAt),
+    ...Object.fromEntries(given.map((name) => [name, artifact[name]])),
   };
 }
 

@@ -2,17 +2,15 @@
 import type { Model } from 'mongoose';
 
 import { AppError } from '../../errors.ts';
-import { createRecordParser } from '../parsed.ts';
 import type { Client, ClientStore } from '../port.ts';
 import type { Calls } from './calls.ts';
 import { isDuplicateKey } from './errors.ts';
-import { createFinder, findConfirmed } from './finder.ts';
+import { createRecordFinder, findConfirmed } from './finder.ts';
 import { createPageReader } from './paging.ts';
 import type { ClientRow } from './rows.ts';
 
 export function createClientStore(model: Model<ClientRow>, calls: Calls): ClientStore {
-  const find = createFinder(model, calls);
-  const parse = createRecordParser<Client>();
+  const { find } = createRecordFinder<Client, ClientRow>(model, calls);
   const readPage = createPageReader(model, calls, '_id', toClient);
 
   return {
@@ -25,10 +23,7 @@ export function createClientStore(model: Model<ClientRow>, calls: Calls): Client
         throw new AppError('conflict', `A client with the id "${client.clientId}" exists already.`);
       }
     },
-    find: async (clientId) => {
-      const row = await find(clientId);
-      return row && parse(clientId, row.record);
-    },
+    find,
     findSpelling: async (clientId) => {
       const row = await findConfirmed(calls, (options) =>
         model

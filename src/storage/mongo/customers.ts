@@ -6,19 +6,13 @@ import { AppError } from '../../errors.ts';
 import type { Customer, CustomerFilter, CustomerStore } from '../port.ts';
 import type { Calls } from './calls.ts';
 import { isDuplicateKey } from './errors.ts';
-import { createFinder, findConfirmed } from './finder.ts';
+import { createRecordFinder } from './finder.ts';
 import { createPageReader } from './paging.ts';
 import type { CustomerRow } from './rows.ts';
 
 export function createCustomerStore(model: Model<CustomerRow>, calls: Calls): CustomerStore {
-  const find = createFinder(model, calls);
+  const { find, findBy } = createRecordFinder<Customer, CustomerRow>(model, calls);
   const readPage = createPageReader(model, calls, '_id', toCustomer);
-  const findBy = async (filter: QueryFilter<CustomerRow>): Promise<Customer | null> => {
-    const row = await findConfirmed(calls, (options) =>
-      model.findOne(filter, null, options).lean<CustomerRow>().exec(),
-    );
-    return row && toCustomer(row);
-  };
 
   return {
     // An upsert that changes nothing where the name is taken: unlike a bulk insert it tells which index refused it.
@@ -31,10 +25,7 @@ export function createCustomerStore(model: Model<CustomerRow>, calls: Calls): Cu
       );
       if (upsertedCount === 0) throw conflict(null, customer);
     },
-    find: async (username) => {
-      const row = await find(keyOf(username));
-      return row && toCustomer(row);
-    },
+    find: (username) => find(keyOf(username)),
     findByAccount: (account) => findBy({ account }),
     findByClient: (clientId) => findBy({ clientId }),
     replace: async (customer) => {

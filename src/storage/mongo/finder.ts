@@ -6,8 +6,9 @@
  * answer. Asking everything that way would cost five times the time.
  */
 import mongoose from 'mongoose';
-import type { Model } from 'mongoose';
+import type { Model, QueryFilter } from 'mongoose';
 
+import { createRecordParser } from '../parsed.ts';
 import type { CallOptions, Calls } from './calls.ts';
 import { createGroup } from './group-commit.ts';
 
@@ -56,6 +57,23 @@ export async function findConfirmed<Row>(
   const since = performance.now();
   const row = await calls.run((options) => query(readOptions('local', options)), since);
   return row ?? calls.run((options) => query(readOptions('linearizable', options)), since);
+}
+
+/** Finds the records of a collection that keeps each of them whole as JSON: by id, or by a field beside it. */
+export function createRecordFinder<T, Row extends { readonly _id: string; readonly record: string }>(
+  model: Model<Row>,
+  calls: Calls,
+) {
+  const findRow = createFinder(model, calls);
+  const parse = createRecordParser<T>();
+  const toRecord = (row: Row | null): T | null => row && parse(row._id, row.record);
+  return {
+    find: async (id: string) => toRecord(await findRow(id)),
+    findBy: async (filter: QueryFilter<Row>) =>
+      toRecord(
+        await findConfirmed(calls, (options) => model.findOne(filter, null, options).lean<Row>().exec()),
+      ),
+  };
 }
 
 /** What a read hands to the driver. */

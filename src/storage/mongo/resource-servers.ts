@@ -2,11 +2,10 @@
 import type { Model } from 'mongoose';
 
 import { AppError } from '../../errors.ts';
-import { createRecordParser } from '../parsed.ts';
 import type { ResourceServer, ResourceServerStore } from '../port.ts';
 import type { Calls } from './calls.ts';
 import { isDuplicateKey } from './errors.ts';
-import { createFinder, findConfirmed } from './finder.ts';
+import { createRecordFinder } from './finder.ts';
 import { createPageReader } from './paging.ts';
 import type { ResourceServerRow } from './rows.ts';
 
@@ -14,8 +13,7 @@ export function createResourceServerStore(
   model: Model<ResourceServerRow>,
   calls: Calls,
 ): ResourceServerStore {
-  const find = createFinder(model, calls);
-  const parse = createRecordParser<ResourceServer>();
+  const { find, findBy } = createRecordFinder<ResourceServer, ResourceServerRow>(model, calls);
   const readPage = createPageReader(model, calls, '_id', toResourceServer);
 
   return {
@@ -31,16 +29,8 @@ export function createResourceServerStore(
         throw new AppError('conflict', `Another resource server has the audience "${audience}".`);
       }
     },
-    find: async (identifier) => {
-      const row = await find(identifier);
-      return row && parse(identifier, row.record);
-    },
-    findByAudience: async (audience) => {
-      const row = await findConfirmed(calls, (options) =>
-        model.findOne({ audience }, null, options).lean<ResourceServerRow>().exec(),
-      );
-      return row && toResourceServer(row);
-    },
+    find,
+    findByAudience: (audience) => findBy({ audience }),
     replace: async (current, next) => {
       const expected = { _id: current.identifier, record: JSON.stringify(current) };
       const change = { $set: { record: JSON.stringify(next) } };

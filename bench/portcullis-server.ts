@@ -7,10 +7,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { pino } from 'pino';
-
 import { openAdministration } from '../src/composition/administration.ts';
 import { startServer } from '../src/app.ts';
+import { openLog } from '../src/cli/log.ts';
 import { loadConfig } from '../src/config.ts';
 import { BENCH_CLIENT, BENCH_RESOURCE } from './client.ts';
 
@@ -48,7 +47,7 @@ const server = await startServer({
   config,
   secrets,
   // Log lines are made and written as in production, to a place that keeps none.
-  logDestination: pino.destination({ dest: '/dev/null', sync: false, minLength: 8_192 }),
+  logDestination: openLog('/dev/null', (trouble) => process.stderr.write(trouble)).destination,
 });
 await server.ready;
 process.send?.({ port: server.port });

@@ -189,7 +189,7 @@ const createOnAnswer =
   (metrics: Metrics, logger: Logger) =>
   (answer: Answer): void => {
     metrics.observeRequest(answer);
-    logger.debug({ event: 'answered', ...answer });
+    if (logger.isLevelEnabled('debug')) logger.debug({ event: 'answered', ...answer });
   };
 
 /** What a request ended with. Until the service runs the start itself tells of its store. */

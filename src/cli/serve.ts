@@ -1,6 +1,5 @@
 /** `portcullis serve`: runs the server until SIGTERM or SIGINT, and tells what to try. */
 import type { Command } from 'commander';
-import { pino } from 'pino';
 
 import type { DemoNode } from '../composition/administration.ts';
 import { startServer } from '../app.ts';
@@ -12,13 +11,8 @@ import { messageOf } from '../errors.ts';
 import { addConfigFlags, configFlags } from './config-flags.ts';
 import { fail } from './io.ts';
 import type { Io } from './io.ts';
+import { openLog } from './log.ts';
 
-// Log lines leave in blocks of 4 KiB, and at the latest after this time.
-const LOG_FLUSH_MS = 200;
-// What waits for a disk that is full or a reader that is slow; beyond it lines are dropped, so that memory stays flat.
-const LOG_MAX_WAITING_BYTES = 8 * 1024 * 1024;
-// A log that cannot be written does not hold up the end of the process.
-const LOG_LAST_MS = 500;
 // npm hands on the Ctrl-C that the terminal sent to this process too: within this time both are one.
 const SAME_SIGNAL_MS = 1_000;
 
@@ -38,7 +32,7 @@ async function serve(io: Io, command: Command): Promise<void> {
   }
   for (const warning of loaded.warnings) io.err(`warning: ${describeFault(warning)}\n`);
 
-  const { logDestination, end } = openLog(io);
+  const { destination: logDestination, end } = openLog(1, io.err);
   let server: PortcullisServer | null = null;
   try {
     server = await startServer({ ...loaded, logDestination });
@@ -50,47 +44,6 @@ async function serve(io: Io, command: Command): Promise<void> {
     await server?.stop();
     await end();
   }
-}
-
-interface Log {
-  readonly logDestination: ReturnType<typeof pino.destination>;
-  /** Writes what waits, where it can be written. */
-  readonly end: () => Promise<void>;
-}
-
-/** The log on standard output. A full disk or a closed pipe costs log lines, not the service. */
-function openLog(io: Io): Log {
-  let isStuck = false;
-  // Ahead of the destination's own handler, whose flushSync() tries a full disk again for ever: so would a crash.
-  process.once('exit', () => {
-    if (isStuck) logDestination.destroy();
-  });
-  const logDestination = pino.destination({
-    dest: 1,
-    sync: false,
-    minLength: 8_192,
-    maxLength: LOG_MAX_WAITING_BYTES,
-  });
-  logDestination.on('error', (error: Error) => {
-    if (!isStuck) io.err(`The log cannot be written (${error.message}): lines are lost until it can.\n`);
-    isStuck = true;
-  });
-  logDestination.on('write', () => {
-    isStuck = false;
-  });
-  const flush = setInterval(() => logDestination.flush(), LOG_FLUSH_MS);
-  return {
-    logDestination,
-    end: async () => {
-      clearInterval(flush);
-      const ended = Promise.withResolvers<undefined>();
-      const giveUp = setTimeout(ended.resolve, LOG_LAST_MS, undefined);
-      logDestination.once('close', ended.resolve).once('error', ended.resolve).end();
-      await ended.promise;
-      clearTimeout(giveUp);
-      logDestination.destroy();
-    },
-  };
 }
 
 const isAbort = (error: unknown): boolean => Error.isError(error) && error.name === 'AbortError';

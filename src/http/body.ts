@@ -5,9 +5,8 @@ import type { ZodType } from 'zod';
 import { AppError } from '../errors.ts';
 import { readInput } from '../input-words.ts';
 import { assertPlainKeys } from './json-keys.ts';
+import { MAX_BODY_BYTES, readWhole } from './request.ts';
 
-/** What the engine reads at most of a form; JSON on our own routes has the same bound. */
-export const MAX_BODY_BYTES = 56 * 1024;
 const MAX_DEPTH = 32;
 const MAX_VALUES = 1_000;
 const MAX_FIELDS = 30;
@@ -87,24 +86,19 @@ const tooLarge = (): AppError =>
 
 /** The whole of a bounded body, as UTF-8. */
 export async function readText(ctx: Context): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of readable(ctx)) {
-    bytes += chunk.length;
-    if (bytes > MAX_BODY_BYTES) throw tooLarge();
-    chunks.push(chunk);
-  }
+  const body = await readPresent(ctx);
+  if (body.length > MAX_BODY_BYTES) throw tooLarge();
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
+    return new TextDecoder('utf-8', { fatal: true }).decode(body);
   } catch {
     throw new AppError('invalid_request', 'The body is not valid UTF-8.');
   }
 }
 
-/** The body's chunks; a client that goes away in the middle is its own fault. */
-async function* readable(ctx: Context): AsyncGenerator<Buffer> {
+/** A client that goes away in the middle is its own fault. */
+async function readPresent(ctx: Context): Promise<Buffer> {
   try {
-    yield* ctx.req as AsyncIterable<Buffer>; // no encoding is set, so chunks are Buffers
+    return await readWhole(ctx.req);
   } catch (cause) {
     throw new AppError('invalid_request', 'The body ended before it was complete.', { cause });
   }

@@ -19,8 +19,10 @@ import { createDeadline } from './deadline.ts';
 import { canonicalize, createProtocolRoutes, isProtocolPath } from './endpoints.ts';
 import { assertAnswered, assureRetryAfter, createErrorAnswer } from './errors.ts';
 import type { ErrorAnswerOptions, OnFailure } from './errors.ts';
+import { WholeRequest } from './request.ts';
 import { assertOriginForm, createHostCheck, createSecurityHeaders, pinOrigin } from './security.ts';
 import type { RenderPage } from './views.ts';
+import { inWaves } from './waves.ts';
 
 // A client that sends its headers or body slower than this is stalling (D16).
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -164,8 +166,13 @@ export async function listen(app: Koa, host: string, port: number): Promise<List
   const handle = app.callback();
   let isDraining = false;
   const silent = new Set<Socket>();
+  const begin = inWaves((request, response) => {
+    if (isDraining) response.setHeader('Connection', 'close');
+    void handle(request, response); // Koa answers its own failures
+  });
   const server = createServer(
     {
+      IncomingMessage: WholeRequest,
       headersTimeout: HEADERS_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
       connectionsCheckingInterval: CHECK_CONNECTIONS_MS,
@@ -173,11 +180,11 @@ export async function listen(app: Koa, host: string, port: number): Promise<List
     },
     (request, response) => {
       silent.delete(request.socket);
-      if (isDraining) response.setHeader('Connection', 'close');
-      void handle(request, response); // Koa answers its own failures
+      begin(request, response);
     },
   );
   server.on('connection', (socket) => {
+    Reflect.get(socket, 'remoteAddress'); // asked for once it stays known, also when the client has gone
     silent.add(socket);
     socket.once('close', () => silent.delete(socket));
   });

@@ -28,11 +28,12 @@ export function openLog(dest: number | string, tell: (trouble: string) => void):
     if (block !== '') out.write(block);
     block = '';
   };
-  // Ahead of the destination's own handler, whose flushSync() tries a full disk again for ever: so would a crash.
-  process.once('exit', () => {
+  const atExit = (): void => {
     if (isStuck) out.destroy();
     else handOn();
-  });
+  };
+  // Ahead of the destination's own handler, whose flushSync() tries a full disk again for ever: so would a crash.
+  process.once('exit', atExit);
   // It writes at once what is longer than a block; the last one waits in it for its flush().
   const out = pino.destination({
     dest,
@@ -68,6 +69,7 @@ export function openLog(dest: number | string, tell: (trouble: string) => void):
       out.once('close', ended.resolve).once('error', ended.resolve).end();
       await ended.promise;
       clearTimeout(giveUp);
+      process.off('exit', atExit); // what came meanwhile has nowhere to go any more
       out.destroy();
     },
   };

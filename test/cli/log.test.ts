@@ -29,6 +29,11 @@ test.each([
   expect([ended.code, ended.out]).toEqual([code, lines(program.includes('LINES') ? LINES : 3)]);
 });
 
+test('a line that comes after the end is lost, and fails nothing', async () => {
+  const ended = await run('write(3); await log.end(); write(1);');
+  expect(ended).toEqual({ code: 0, out: lines(3), err: '' });
+});
+
 test('a line leaves soon, though no other follows', async () => {
   const { out } = await run(
     'write(1); setTimeout(() => { log.destination.write("late"); process.kill(process.pid, "SIGKILL"); }, 1_000);',

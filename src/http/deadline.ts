@@ -17,6 +17,8 @@ interface OpenRequest {
   /** Since when it waits for us, by performance.now(). */
   since: number;
   readonly refuse: (error: AppError) => void;
+  /** In the list of those that are open. */
+  place: number;
 }
 
 /** Waits for the `work` of a request that came at `since`; rejects with AppError('overloaded') at the deadline. */
@@ -28,20 +30,28 @@ export type WithinDeadline = (
 
 /** Makes the deadline that all requests of a server share; its timer runs while there are any. */
 export function createDeadline(deadlineMs = DEADLINE_MS): WithinDeadline {
-  const open = new Set<OpenRequest>();
+  // No Set: its tables, one after another, keep each other alive, and with them the requests that were in them.
+  const open: OpenRequest[] = [];
   let timer: NodeJS.Timeout | null = null;
 
+  const close = (request: OpenRequest): void => {
+    if (open[request.place] !== request) return; // it was refused
+    const last = open.pop();
+    if (last === undefined || last === request) return;
+    open[request.place] = last;
+    last.place = request.place;
+  };
   const look = (): void => {
-    if (open.size === 0 && timer !== null) {
+    if (open.length === 0 && timer !== null) {
       clearInterval(timer);
       timer = null;
     }
     const now = performance.now();
-    for (const request of open) {
+    for (const request of [...open]) {
       // While its body is on the way it waits for the client, whose time the server's own limits measure.
       if (!request.message.complete) request.since = now;
       else if (now - request.since > deadlineMs) {
-        open.delete(request);
+        close(request);
         request.refuse(late());
       }
     }
@@ -50,16 +60,16 @@ export function createDeadline(deadlineMs = DEADLINE_MS): WithinDeadline {
   // By hand, not by Promise.race(): that costs three times as much, and every request pays.
   return (message, since, work) =>
     new Promise((resolve, reject) => {
-      const request: OpenRequest = { message, since, refuse: reject };
-      open.add(request);
+      const request: OpenRequest = { message, since, refuse: reject, place: open.length };
+      open.push(request);
       timer ??= setInterval(look, LOOK_MS).unref();
       work.then(
         () => {
-          open.delete(request);
+          close(request);
           resolve();
         },
         (error: unknown) => {
-          open.delete(request);
+          close(request);
           reject(Error.isError(error) ? error : new Error(String(error)));
         },
       );

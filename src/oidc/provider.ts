@@ -19,6 +19,7 @@ import type { ConfigurationOptions } from './configuration.ts';
 import { restrictDiscovery } from './discovery.ts';
 import { createDocumentCache } from './documents.ts';
 import { createEndedMarks } from './ended-marks.ts';
+import { withOwnContext } from './engine-context.ts';
 import type { EngineMiddleware } from './engine-middleware.ts';
 import { createEventBridge } from './event-bridge.ts';
 import type { EngineEvents } from './event-bridge.ts';
@@ -162,7 +163,7 @@ function createHandler(
   const apiKeys = createKeyIntrospection(options);
   const browser = withEngineCookies(provider, withHandOn(pages, engine));
 
-  return (ctx, next) => {
+  return withOwnContext((ctx, next) => {
     switch (ctx.path) {
       case '/token':
         return refreshWindow(ctx, () => engine(ctx, next));
@@ -179,7 +180,7 @@ function createHandler(
           ? documents(ctx, () => discovery(ctx, () => engine(ctx, next)))
           : browser(ctx, next);
     }
-  };
+  });
 }
 
 async function findClientToken(provider: Provider, value: string): Promise<ClientToken | null> {

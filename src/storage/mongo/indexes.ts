@@ -21,21 +21,31 @@ const REFUSALS = new Set<unknown>([67, 85, 86]);
  * breaks a promise silently, so it rejects with a sentence that names the index, what was expected and what to run.
  */
 export async function prepareCollections(models: Models, calls: Calls): Promise<void> {
+  const there = await listCollections(models, calls);
   const prepare = async (name: keyof Models): Promise<void> => {
     const model = models[name];
     const create = ({ maxTimeMS }: CallOptions) =>
       model.createCollection({ maxTimeMS, writeConcern: { w: 'majority', wtimeoutMS: CREATE_TIMEOUT_MS } });
-    await calls.attempt(create, performance.now(), CREATE_TIMEOUT_MS);
+    if (!there.has(model.collection.name)) await calls.attempt(create, performance.now(), CREATE_TIMEOUT_MS);
     await prepareIndexes(model.collection, INDEXES[name], calls);
   };
   // Object.keys does not tell that these are the keys of INDEXES and no others.
   await Promise.all((Object.keys(INDEXES) as (keyof Models)[]).map(prepare));
 }
 
+async function listCollections({ probes }: Models, calls: Calls): Promise<ReadonlySet<string>> {
+  const found = await calls.run(
+    async (options) => probes.db.db?.listCollections({}, { nameOnly: true, ...options }).toArray() ?? [],
+  );
+  return new Set(found.map(({ name }) => name));
+}
+
 async function prepareIndexes(collection: Collection, indexes: readonly IndexSpec[], calls: Calls) {
   if (indexes.length === 0) return;
-  assertNoneDiffers(collection, indexes, await listIndexes(collection, calls));
-  for (const index of indexes) await build(collection, index, calls);
+  if ((await build(collection, indexes, calls)) !== null) {
+    assertNoneDiffers(collection, indexes, await listIndexes(collection, calls));
+    await buildEach(collection, indexes, calls); // the engine does not always tell which one it refuses
+  }
   const found = await listIndexes(collection, calls);
   assertNoneDiffers(collection, indexes, found);
   const missing = indexes.find(({ name }) => !found.has(name));
@@ -61,20 +71,29 @@ function assertNoneDiffers(
   }
 }
 
-/** Does nothing where it is there; waits where another process is making it. */
-async function build(collection: Collection, index: IndexSpec, calls: Calls): Promise<void> {
-  const create = calls.attempt(
-    (options) => collection.createIndexes([index], options),
-    performance.now(),
-    BUILD_TIMEOUT_MS,
-  );
+/** Does nothing where they are there; waits where another process is making them. Gives why the engine refuses them. */
+async function build(
+  collection: Collection,
+  indexes: readonly IndexSpec[],
+  calls: Calls,
+): Promise<Error | null> {
   try {
-    await create;
+    const create = (options: CallOptions) => collection.createIndexes([...indexes], options);
+    await calls.attempt(create, performance.now(), BUILD_TIMEOUT_MS);
+    return null;
   } catch (error) {
     const cause = isAppError(error, 'store_unavailable') ? error.cause : error;
     if (!(cause instanceof mongoose.mongo.MongoServerError)) throw error;
     if (!REFUSALS.has(cause.code) && !isDuplicateKey(cause)) throw error;
-    throw refusal(collection, index, `cannot be made (${cause.message})`, createCommand(index));
+    return cause;
+  }
+}
+
+async function buildEach(collection: Collection, indexes: readonly IndexSpec[], calls: Calls): Promise<void> {
+  for (const index of indexes) {
+    const refused = await build(collection, [index], calls);
+    if (refused !== null)
+      throw refusal(collection, index, `cannot be made (${refused.message})`, createCommand(index));
   }
 }
 

@@ -74,8 +74,8 @@ export interface PortcullisServer {
   readonly port: number;
   /** Resolves when it serves, with the demo node where it just made one; rejects when it never will. */
   readonly ready: Promise<DemoNode | null>;
-  /** Finishes what is in flight, then lets go of the store. */
-  stop(): Promise<void>;
+  /** Finishes what is in flight, then lets go of the store; tests that sent nothing meanwhile shorten the wait for it. */
+  stop(lastRequestsMs?: number): Promise<void>;
 }
 
 /** Starts the server. It listens at once and answers 503 until the store can be reached. */
@@ -125,12 +125,12 @@ export async function startServer(options: ServerOptions): Promise<PortcullisSer
   return {
     port: server.port,
     ready,
-    stop: async () => {
+    stop: async (lastRequestsMs) => {
       const since = performance.now();
       if (service !== null) events.serverStopping({});
       readiness.drain();
       stopping.abort();
-      await server.stop();
+      await server.stop(lastRequestsMs);
       await mailer.close(REQUESTS_AND_MAILS_MS - (performance.now() - since));
       await untilEnded(ready);
       await jobs; // what they began needs the store

@@ -33,7 +33,7 @@ export async function listenOnBoth(
   if (metricsAddress === null) return server;
   try {
     const metrics = await listenForMetrics(registry, metricsAddress);
-    return { port: server.port, stop: () => server.stop().then(metrics.stop) };
+    return { port: server.port, stop: (lastRequestsMs) => server.stop(lastRequestsMs).then(metrics.stop) };
   } catch (error) {
     await server.stop();
     throw error;

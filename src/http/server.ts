@@ -157,8 +157,11 @@ function routeOf(ctx: Context): string {
 
 export interface ListeningServer {
   readonly port: number;
-  /** Stops accepting, waits for what is in flight (8.75 s at most), then cuts what is left. */
-  stop(): Promise<void>;
+  /**
+   * Waits for what was sent before (`lastRequestsMs`), stops accepting, waits for what is in flight (8.5 s at most), then
+   * cuts what is left.
+   */
+  stop(lastRequestsMs?: number): Promise<void>;
 }
 
 /** Listens; rejects with a sentence where it cannot. */
@@ -193,9 +196,9 @@ export async function listen(app: Koa, host: string, port: number): Promise<List
   await listening(server, host, port);
   return {
     port: (server.address() as AddressInfo).port, // a TCP server that listens has one
-    stop: async () => {
+    stop: async (lastRequestsMs = LAST_REQUESTS_MS) => {
       isDraining = true;
-      await sleep(LAST_REQUESTS_MS);
+      await sleep(lastRequestsMs);
       // A process that had no time meanwhile has not read them yet: it takes connections in one turn, and reads in the next.
       for (let turn = 0; turn < LAST_TURNS; turn += 1) await setImmediate();
       await stop(server, silent);

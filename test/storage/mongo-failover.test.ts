@@ -18,7 +18,7 @@ import { newAccount, newApiKey, newMessage, newOneTimeToken } from './races.ts';
 const NOW = 1_800_000_000;
 const LATER = NOW + 60;
 const WORKERS = 16;
-const ACKNOWLEDGED_AFTERWARDS = 500;
+const ACKNOWLEDGED_AFTERWARDS = 200;
 const TIMEOUT_MS = 90_000;
 
 const isWanted = process.env['CI'] !== undefined || process.env['RACE_ROUNDS'] !== undefined;

@@ -7,8 +7,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import mongoose from 'mongoose';
-
 import { createAccounts } from '../../src/accounts/accounts.ts';
 import type { Accounts } from '../../src/accounts/accounts.ts';
 import { createCredentials } from '../../src/accounts/credentials.ts';
@@ -28,7 +26,7 @@ import { createNameSide } from '../../src/names.ts';
 import { openStorage } from '../../src/storage/open.ts';
 import type { Account, Storage } from '../../src/storage/port.ts';
 import { withLatency } from '../support/latency.ts';
-import { testConfig } from '../support/server.ts';
+import { dropDatabase, testConfig } from '../support/server.ts';
 import type { StoreKind } from '../support/server.ts';
 
 export const ISSUER = 'https://id.example.com';
@@ -181,10 +179,4 @@ function recordInto(told: Told[]): AccountEvents {
     accountStatusChanged: record('accountStatusChanged'),
     accountDeleted: record('accountDeleted'),
   };
-}
-
-async function dropDatabase(url: string): Promise<void> {
-  const connection = await mongoose.createConnection(url).asPromise();
-  await connection.dropDatabase();
-  await connection.destroy();
 }

@@ -164,13 +164,14 @@ const mongoUri = process.env['PORTCULLIS_TEST_MONGODB_URI'];
 
 // Making the collections and their indexes takes as long as all the rest of a start.
 const leftEmpty: string[] = [];
+afterAll(() => Promise.all(leftEmpty.splice(0).map(dropDatabase)));
 
 /** Leaves a test's database on MongoDB, empty, to the next one of this file. */
 async function leaveDatabase(url: string): Promise<void> {
-  const connection = await mongoose.createConnection(url).asPromise();
-  const collections = (await connection.db?.collections()) ?? [];
-  await Promise.all(collections.map((collection) => collection.deleteMany({})));
-  await connection.destroy();
+  await withDatabase(url, async ({ db }) => {
+    const collections = (await db?.collections()) ?? [];
+    await Promise.all(collections.map((collection) => collection.deleteMany({})));
+  });
   leftEmpty.push(url);
 }
 
@@ -183,9 +184,15 @@ function mongoDatabaseUrl(): string {
 }
 
 /** Ends a test's database on MongoDB. */
-export async function dropDatabase(url: string): Promise<void> {
+export const dropDatabase = (url: string): Promise<void> =>
+  withDatabase(url, (connection) => connection.dropDatabase());
+
+async function withDatabase(
+  url: string,
+  work: (connection: mongoose.Connection) => Promise<void>,
+): Promise<void> {
   const connection = await mongoose.createConnection(url).asPromise();
-  await connection.dropDatabase();
+  await work(connection);
   await connection.destroy();
 }
 
